@@ -1,0 +1,172 @@
+//! Owners: who wants a piece of kernel state, and who wins when two want the same.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// The UID of a Kubernetes object: what stays the same for its whole life, and is never reused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(Arc<str>);
+
+impl Uid {
+    /// Takes any text: real UIDs are UUIDs, mirror Pods carry a hash, tests write words.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text of the UID.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Uid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// What kind of object owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum OwnerKind {
+    /// A Pod.
+    Pod,
+    /// netkeep itself: the table, its chains and rules.
+    Netkeep,
+}
+
+impl OwnerKind {
+    /// The kind as Kubernetes spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Netkeep => "Netkeep",
+        }
+    }
+}
+
+/// Owner of kernel state. Identity is the UID alone: a name can be given to another object and an
+/// IP to another Pod, a UID cannot. The names are carried for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct Owner {
+    /// The kind of the owning object.
+    pub kind: OwnerKind,
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its UID.
+    pub uid: Uid,
+}
+
+impl Owner {
+    /// A Pod as an owner.
+    pub fn pod(namespace: &str, name: &str, uid: Uid) -> Self {
+        Self { kind: OwnerKind::Pod, namespace: namespace.into(), name: name.into(), uid }
+    }
+
+    /// netkeep as the owner of its own table.
+    pub fn netkeep() -> Self {
+        Self {
+            kind: OwnerKind::Netkeep,
+            namespace: "".into(),
+            name: "netkeep".into(),
+            uid: Uid::new("netkeep"),
+        }
+    }
+
+    /// `namespace/name`, or the name alone where there is no namespace.
+    pub fn qualified_name(&self) -> String {
+        if self.namespace.is_empty() {
+            self.name.to_string()
+        } else {
+            format!("{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+impl PartialEq for Owner {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.uid == other.uid
+    }
+}
+impl Eq for Owner {}
+impl PartialOrd for Owner {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Owner {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.kind, &self.uid).cmp(&(other.kind, &other.uid))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.qualified_name())
+    }
+}
+
+/// How strong a claim is. The greatest rank wins a key; between equal ranks the greater UID does,
+/// so that the order is total and the same on every machine and after every restart.
+///
+/// The field order is the documented order: live beats terminal; proof of a local sandbox beats
+/// none; the newer start beats the older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Rank {
+    /// Whether the claiming object still runs (not Succeeded or Failed).
+    pub life: Life,
+    /// Whether something on this node proves that the object's sandbox exists here.
+    pub sandbox: Sandbox,
+    /// When it started, seconds since 1970 (0: not known).
+    pub started: i64,
+}
+
+/// Whether the claiming object still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Life {
+    /// Known only from the kernel's marks; its object has not been seen since we started.
+    Remembered,
+    /// Succeeded or Failed: its sandbox is gone and its IP may be given away.
+    Terminal,
+    /// Pending, Running or Unknown.
+    Live,
+}
+
+/// Whether local evidence proves the object's sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Sandbox {
+    /// Nothing known.
+    Unproven,
+    /// Its network namespace was seen on this node.
+    Proven,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_beats_terminal_then_sandbox_then_the_newer_start() {
+        let rank = |life, sandbox, started| Rank { life, sandbox, started };
+        assert!(rank(Life::Live, Sandbox::Unproven, 1) > rank(Life::Terminal, Sandbox::Proven, 9));
+        assert!(rank(Life::Live, Sandbox::Proven, 1) > rank(Life::Live, Sandbox::Unproven, 9));
+        assert!(rank(Life::Live, Sandbox::Proven, 2) > rank(Life::Live, Sandbox::Proven, 1));
+    }
+
+    #[test]
+    fn an_owner_is_its_uid_not_its_name() {
+        let first = Owner::pod("default", "web-0", Uid::new("1"));
+        let second = Owner::pod("default", "web-0", Uid::new("2"));
+        assert_ne!(first, second);
+        assert_eq!(first, Owner::pod("default", "renamed", Uid::new("1")));
+    }
+}

@@ -1,0 +1,13 @@
+//! `cargo xtask bench`: builds `netkeep` and `netkeep-bench` for release and runs the benchmarks.
+
+use anyhow::Result;
+
+use crate::packages;
+use crate::step::{cargo, succeed};
+
+/// Hands all arguments to `netkeep-bench`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    packages::ensure()?;
+    succeed(cargo().args(["build", "--release", "--bin", "netkeep"]))?;
+    succeed(cargo().args(["run", "--release", "-p", "netkeep-bench", "--"]).args(args))
+}

@@ -1,0 +1,104 @@
+//! `cargo xtask test`: everything a change must pass.
+
+use anyhow::Result;
+
+use crate::host::Privilege;
+use crate::step::{Steps, cargo, succeed};
+use crate::{packages, rootless, tidy};
+
+/// The packages whose tests meet the kernel. As root they run twice, the second time rootless; the
+/// others are pure or would do the same twice.
+const KERNEL_FACING: [&str; 8] = [
+    "netkeep-nfnl",
+    "netkeep-netns",
+    "netkeep-drivers",
+    "netkeep-apply",
+    "netkeep-agent",
+    "netkeep-lab",
+    "netkeep-testkit",
+    "netkeep-cli",
+];
+
+/// Runs all steps and prints a summary.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let (only_rootless, extra) = match args.split_first() {
+        Some((first, rest)) if first == "--rootless" => (true, rest),
+        _ => (false, args),
+    };
+    let privilege = Privilege::current()?;
+    let mut steps = Steps::default();
+    steps.run("packages: oracles and peers", packages::ensure);
+    if !steps.all_well() {
+        return steps.finish();
+    }
+    steps.run("fmt", || succeed(cargo().args(["fmt", "--all", "--check"])));
+    steps.run("tidy", tidy::run);
+    steps.run("clippy", || {
+        succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    });
+    steps.run("build netkeep", || succeed(cargo().args(["build", "--bin", "netkeep"])));
+    match privilege {
+        _ if only_rootless => rootless_tests(&mut steps, &scoped(extra, workspace())),
+        Privilege::User => rootless_tests(&mut steps, &scoped(extra, workspace())),
+        Privilege::NamespaceRoot => {
+            let tests = scoped(extra, workspace());
+            steps.run("tests (root of a user namespace)", || {
+                succeed(cargo().arg("test").args(&tests).env(rootless::ROOTLESS, "1"))
+            });
+        }
+        Privilege::Root => {
+            let tests = scoped(extra, workspace());
+            steps.run("tests (root)", || succeed(cargo().arg("test").args(&tests)));
+            rootless_tests(&mut steps, &scoped(extra, kernel_facing()));
+        }
+    }
+    steps.finish()
+}
+
+fn rootless_tests(steps: &mut Steps, args: &[String]) {
+    steps.run("tests (rootless)", || rootless::cargo_test(args));
+}
+
+fn workspace() -> Vec<String> {
+    vec!["--workspace".to_owned()]
+}
+
+fn kernel_facing() -> Vec<String> {
+    KERNEL_FACING.iter().flat_map(|package| ["-p".to_owned(), (*package).to_owned()]).collect()
+}
+
+/// `--no-fail-fast`, the scope and the caller's arguments; the caller's own `-p` replaces the scope.
+fn scoped(extra: &[String], scope: Vec<String>) -> Vec<String> {
+    let own = extra
+        .iter()
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package") || arg == "--workspace");
+    let mut args = vec!["--no-fail-fast".to_owned()];
+    if !own {
+        args.extend(scope);
+    }
+    args.extend_from_slice(extra);
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_package_replaces_the_scope() {
+        let extra = ["-p".to_owned(), "netkeep-plan".to_owned()];
+        assert_eq!(scoped(&extra, workspace()), ["--no-fail-fast", "-p", "netkeep-plan"]);
+        let after = ["--".to_owned(), "-p".to_owned()];
+        assert_eq!(scoped(&after, workspace()), ["--no-fail-fast", "--workspace", "--", "-p"]);
+    }
+
+    #[test]
+    fn every_kernel_facing_package_exists() {
+        let crates = crate::root().join("crates");
+        for package in KERNEL_FACING {
+            let directory = package.trim_start_matches("netkeep-");
+            assert!(crates.join(directory).join("Cargo.toml").is_file(), "{package}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! From trees to objects: which kind a document is, what a List holds, and what is refused.
+
+mod meta;
+mod node_object;
+mod pod;
+mod service;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use model::{Object, ObjectKind};
+
+use crate::build::Fatal;
+use crate::fields::{At, Check, Fault};
+use crate::node::{Mapping, Node, Value};
+use crate::problem::{ObjectName, Problem};
+use crate::{Found, Limits, Summary};
+
+/// What a List has said about itself so far.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct ListHead {
+    api_version: Option<Box<str>>,
+    kind: Option<Box<str>>,
+}
+
+impl ListHead {
+    pub(crate) fn of(root: &Mapping) -> Self {
+        let text = |key: &str| root.get(key).and_then(|node| node.as_str()).map(Into::into);
+        Self { api_version: text("apiVersion"), kind: text("kind") }
+    }
+
+    /// `Pod` for a `PodList`; a plain `List` says nothing of its entries.
+    fn entry_kind(&self) -> Option<&str> {
+        self.kind.as_deref()?.strip_suffix("List").filter(|kind| !kind.is_empty())
+    }
+}
+
+/// Turns trees into objects.
+pub(crate) struct Converter<'s> {
+    file: Arc<str>,
+    limits: &'s Limits,
+    sink: &'s mut dyn FnMut(Found),
+    pub(crate) summary: Summary,
+    /// Entries without a kind of a List that has not said its kind yet.
+    waiting: Vec<(Rc<Node>, Vec<Fault>)>,
+    waiting_values: usize,
+}
+
+impl<'s> Converter<'s> {
+    pub(crate) fn new(file: Arc<str>, limits: &'s Limits, sink: &'s mut dyn FnMut(Found)) -> Self {
+        let summary = Summary::default();
+        Self { file, limits, sink, summary, waiting: Vec::new(), waiting_values: 0 }
+    }
+
+    /// One entry of the document's `items`.
+    pub(crate) fn item(
+        &mut self,
+        node: &Rc<Node>,
+        faults: Vec<Fault>,
+        head: &ListHead,
+    ) -> Result<(), Fatal> {
+        let has_kind = !matches!(node.value, Value::Mapping(_)) || node.get("kind").is_some();
+        if has_kind || head.kind.is_some() {
+            self.object(node, faults, head);
+            return Ok(());
+        }
+        self.waiting_values = self.waiting_values.saturating_add(node.size);
+        if self.waiting_values > self.limits.values {
+            return Err(Fatal {
+                position: node.position,
+                message: "a long list whose entries have no kind must say its own kind before its \
+                          items"
+                    .to_owned(),
+            });
+        }
+        self.waiting.push((Rc::clone(node), faults));
+        Ok(())
+    }
+
+    /// A document has ended. Its `items`, if it has any, came before.
+    pub(crate) fn document(&mut self, root: &Rc<Node>, faults: Vec<Fault>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_values = 0;
+        if root.is_null() {
+            return;
+        }
+        self.summary.documents += 1;
+        if let Value::Mapping(entries) = &root.value {
+            let head = ListHead::of(entries);
+            for (node, faults) in waiting {
+                self.object(&node, faults, &head);
+            }
+        }
+        self.object(root, faults, &ListHead::default());
+    }
+
+    fn object(&mut self, node: &Node, mut faults: Vec<Fault>, list: &ListHead) {
+        let at = At::root(node);
+        let mut check = Check::default();
+        let kind = Self::kind(&at, list, &mut check);
+        let Some((api_version, kind)) = kind else {
+            check.faults.truncate(1);
+            return self.report(None, check.faults.into_iter().chain(faults));
+        };
+        if kind.ends_with("List") {
+            if let Some(Value::Sequence(items)) = node.get("items").map(|items| &items.value) {
+                let head = ListHead { api_version: Some(api_version), kind: Some(kind) };
+                // lists within lists: as deep as the tree, which is bounded
+                for item in items {
+                    self.object(item, Vec::new(), &head);
+                }
+            } else if let Some(items) = at.field("items") {
+                check.refuse(&items, format!("expected a list, found {}", items.node.describe()));
+            }
+            return self.report(None, check.faults.into_iter().chain(faults));
+        }
+        let kind = match (&*api_version, &*kind) {
+            ("v1", "Pod") => ObjectKind::Pod,
+            ("v1", "Service") => ObjectKind::Service,
+            ("v1", "Node") => ObjectKind::Node,
+            _ => return,
+        };
+        check.refused = !faults.is_empty();
+        let (name, object) = convert(&at, kind, &mut check);
+        faults.append(&mut check.faults);
+        self.report(name.as_ref(), faults.into_iter());
+        if let (false, Some((object, netns))) = (check.refused, object) {
+            (self.sink)(Found { object, position: node.position, netns });
+        }
+    }
+
+    fn kind(at: &At<'_>, list: &ListHead, check: &mut Check) -> Option<(Box<str>, Box<str>)> {
+        if !at.is_mapping(check) {
+            check.faults.clear();
+            let found = at.node.describe();
+            check.refuse(at, format!("not a Kubernetes object: found {found} instead of fields"));
+            return None;
+        }
+        let stated = at.field("kind").is_some();
+        let kind = match at.text_field("kind", check) {
+            Some(kind) => kind,
+            None if stated => {
+                check.missing(at, "kind", "the kind is empty");
+                return None;
+            }
+            None => {
+                let Some(kind) = list.entry_kind() else {
+                    check.missing(at, "kind", "not a Kubernetes object: it has no kind");
+                    return None;
+                };
+                kind.into()
+            }
+        };
+        let api_version = match at.field("apiVersion") {
+            Some(version) => version.text(check)?.into(),
+            None if !stated => list.api_version.clone().unwrap_or_else(|| "v1".into()),
+            None => {
+                check.missing(at, "apiVersion", "not a Kubernetes object: it has no apiVersion");
+                return None;
+            }
+        };
+        Some((api_version, kind))
+    }
+
+    fn report(&mut self, object: Option<&ObjectName>, faults: impl Iterator<Item = Fault>) {
+        for Fault { position, path, message } in faults {
+            if self.summary.invalid.len() >= self.limits.problems {
+                self.summary.unlisted += 1;
+                continue;
+            }
+            let file = Arc::clone(&self.file);
+            let object = object.cloned();
+            self.summary.invalid.push(Problem { file, position, object, path, message });
+        }
+    }
+}
+
+type Converted = (Object, Option<Box<str>>);
+
+fn convert(
+    at: &At<'_>,
+    kind: ObjectKind,
+    check: &mut Check,
+) -> (Option<ObjectName>, Option<Converted>) {
+    let Some(head) = meta::read(at, kind, check) else { return (None, None) };
+    let name = head.name.clone();
+    let converted = match kind {
+        ObjectKind::Pod => {
+            let netns = head.annotation(meta::NETNS);
+            (Object::Pod(pod::read(at, head, check)), netns)
+        }
+        ObjectKind::Service => (Object::Service(service::read(at, head, check)), None),
+        ObjectKind::Node => (Object::Node(node_object::read(at, head, check)), None),
+    };
+    (Some(name), Some(converted))
+}

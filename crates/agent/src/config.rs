@@ -1,0 +1,92 @@
+//! What the agent is told: one struct, filled by the command line.
+//!
+//! Precedence, later beats earlier: built-in default, environment (`NETKEEP_*`), flag.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+pub use drivers::nft::TableOwnership;
+use model::PortRange;
+use thiserror::Error;
+
+pub use crate::source::dir::EmptyFolder;
+
+/// Where the state directory is unless told otherwise.
+pub const STATE_DIR_DEFAULT: &str = "/var/lib/netkeep";
+/// Where the agent's socket is unless told otherwise.
+pub const SOCKET_DEFAULT: &str = "/run/netkeep/agent.sock";
+
+/// Where objects come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// A folder of manifests.
+    Dir(PathBuf),
+}
+
+/// A `--source` that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidSource {
+    /// Neither `dir:PATH` nor `kube`.
+    #[error("{0:?} is not a source: write dir:PATH (a folder of manifests)")]
+    Unknown(String),
+    /// The Kubernetes API.
+    #[error("this build has no Kubernetes API source yet: use dir:PATH (a folder of manifests)")]
+    NoKube,
+}
+
+impl FromStr for SourceSpec {
+    type Err = InvalidSource;
+    fn from_str(text: &str) -> Result<Self, InvalidSource> {
+        match text.split_once(':') {
+            Some(("dir", path)) if !path.is_empty() => Ok(Self::Dir(path.into())),
+            None if text == "kube" => Err(InvalidSource::NoKube),
+            _ => Err(InvalidSource::Unknown(text.to_owned())),
+        }
+    }
+}
+
+/// What the agent does, for whom and where.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name: only its Pods count.
+    pub node: String,
+    /// Where objects come from.
+    pub source: SourceSpec,
+    /// Whether a folder without objects is believed.
+    pub empty: EmptyFolder,
+    /// Where the journal and what is published are kept.
+    pub state_dir: PathBuf,
+    /// The agent's socket; `None`: the default path, if it can be had.
+    pub socket: Option<PathBuf>,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served.
+    pub metrics: Option<SocketAddr>,
+    /// The node ports that may be handed out.
+    pub range: PortRange,
+    /// Whether others may write to our table.
+    pub ownership: TableOwnership,
+    /// Elements that each map of mappings can hold; `None`: what the range needs.
+    pub map_size: Option<u32>,
+}
+
+impl Config {
+    /// The size hint of the mapping maps: every port of the range in all three protocols, rounded
+    /// up, at least 65,536. A hint lets the kernel use a fixed hash, twice as fast to fill.
+    pub fn map_size(&self) -> u32 {
+        self.map_size.unwrap_or_else(|| {
+            (u32::from(self.range.len()) * 3).next_power_of_two().max(65_536)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_a_folder_and_anything_else_says_so() {
+        assert_eq!("dir:/x:y".parse(), Ok(SourceSpec::Dir("/x:y".into())));
+        assert_eq!("kube".parse::<SourceSpec>(), Err(InvalidSource::NoKube));
+        assert!(matches!("dir:".parse::<SourceSpec>(), Err(InvalidSource::Unknown(_))));
+    }
+}

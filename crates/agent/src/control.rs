@@ -1,0 +1,205 @@
+//! The local socket: how `netkeep show` and `netkeep explain` ask a running agent.
+//!
+//! One request a connection: a line of JSON in, a line of JSON out. Read-only: nothing that can be
+//! asked changes anything. Only root and the agent's own user are answered.
+//!
+//! Invariants: a slow or hostile client costs one thread for at most [`PATIENCE`] and never the
+//! loop; a request is at most [`REQUEST_MAX`] bytes.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use thiserror::Error;
+
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest request.
+const REQUEST_MAX: u64 = 64 * 1024;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "camelCase")]
+pub enum Request {
+    /// All mappings.
+    Npl,
+    /// All owners with what they hold.
+    Owners,
+    /// All findings.
+    Findings,
+    /// Which objects make this so.
+    Explain {
+        /// A Pod, an IP, a port or a flow.
+        query: String,
+    },
+    /// How the agent is.
+    Health,
+    /// The metrics, as Prometheus text.
+    Metrics,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    /// The data, and its text form where there is one.
+    Data {
+        /// The data.
+        json: Json,
+        /// The same for a person.
+        text: Option<String>,
+    },
+    /// Why there is none.
+    Refused(String),
+}
+
+/// A request on its way to the loop, with the place for its answer.
+#[derive(Debug)]
+pub struct Query {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes.
+    pub reply: Sender<Answer>,
+}
+
+/// The agent could not be asked.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// Nobody answers.
+    #[error("no agent answers in this network namespace (is `netkeep agent` running?)")]
+    NoAgent(#[source] io::Error),
+    /// The conversation broke.
+    #[error("the agent did not answer")]
+    Broken(#[source] io::Error),
+    /// The answer makes no sense.
+    #[error("the agent's answer cannot be read: is it of another version?")]
+    Unreadable(#[source] serde_json::Error),
+}
+
+/// Serves a listener until the process ends; each query goes to `send`.
+pub fn serve(listener: UnixListener, send: impl Fn(Query) -> bool + Send + Clone + 'static) {
+    std::thread::Builder::new()
+        .name("control".into())
+        .spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else { continue };
+                let send = send.clone();
+                let worker = std::thread::Builder::new().name("control-client".into());
+                // No thread to be had: the client sees a closed connection and asks again.
+                let _ = worker.spawn(move || {
+                    if let Err(error) = answer(&stream, &send) {
+                        tracing::debug!(%error, "a control client went away");
+                    }
+                });
+            }
+        })
+        .map(drop)
+        .unwrap_or_else(|error| tracing::error!(%error, "cannot serve the control socket"));
+}
+
+fn answer(stream: &UnixStream, send: &impl Fn(Query) -> bool) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let peer = rustix::net::sockopt::socket_peercred(stream)?;
+    if !peer.uid.is_root() && peer.uid != rustix::process::geteuid() {
+        return reply(stream, &Answer::Refused("only root may ask this agent".into()));
+    }
+    let mut line = String::new();
+    BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
+    if line.is_empty() {
+        // A peer that only looks who we are (the lock) sends nothing.
+        return Ok(());
+    }
+    let request: Request = match serde_json::from_str(&line) {
+        Ok(request) => request,
+        Err(error) => {
+            return reply(stream, &Answer::Refused(format!("not a request: {error}")));
+        }
+    };
+    let (sender, receiver) = mpsc::channel();
+    let sent = send(Query { request, reply: sender });
+    let answer = if sent { receiver.recv_timeout(PATIENCE).ok() } else { None };
+    reply(stream, &answer.unwrap_or_else(|| Answer::Refused("the agent is stopping".into())))
+}
+
+fn reply(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(answer)?;
+    bytes.push(b'\n');
+    stream.write_all(&bytes)
+}
+
+/// Listens on a path; a socket file that nobody serves any more is replaced.
+pub fn listen(path: &Path) -> io::Result<UnixListener> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match UnixListener::bind(path) {
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrInUse && UnixStream::connect(path).is_err() =>
+        {
+            fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        outcome => outcome,
+    }
+}
+
+/// Asks the agent: at the path, or, without one, the agent of this network namespace.
+pub fn ask(path: Option<&Path>, request: &Request) -> Result<Answer, AskError> {
+    let stream = match path {
+        Some(path) => UnixStream::connect(path),
+        None => crate::lock::address().and_then(|address| UnixStream::connect_addr(&address)),
+    }
+    .map_err(AskError::NoAgent)?;
+    let exchange = || -> io::Result<Vec<u8>> {
+        stream.set_read_timeout(Some(PATIENCE * 2))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut bytes = serde_json::to_vec(request)?;
+        bytes.push(b'\n');
+        (&stream).write_all(&bytes)?;
+        let mut answer = Vec::new();
+        (&stream).read_to_end(&mut answer)?;
+        Ok(answer)
+    };
+    let bytes = exchange().map_err(AskError::Broken)?;
+    serde_json::from_slice(&bytes).map_err(AskError::Unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_answered_over_a_real_socket_and_garbage_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/agent.sock");
+        let listener = listen(&path).unwrap();
+        serve(listener, |query: Query| {
+            let answer = Answer::Data { json: Json::from(format!("{:?}", query.request)), text: None };
+            query.reply.send(answer).is_ok()
+        });
+        let answer = ask(Some(&path), &Request::Explain { query: "tcp 61000".into() }).unwrap();
+        assert!(matches!(answer, Answer::Data { json: Json::String(s), .. } if s.contains("61000")));
+
+        let mut garbage = UnixStream::connect(&path).unwrap();
+        garbage.write_all(b"{\"ask\":\"reboot\"}\n").unwrap();
+        let mut text = String::new();
+        garbage.read_to_string(&mut text).unwrap();
+        assert!(text.contains("not a request"), "{text}");
+    }
+
+    #[test]
+    fn a_socket_file_left_by_a_killed_agent_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.sock");
+        drop(listen(&path).unwrap());
+        let live = listen(&path).unwrap();
+        assert_eq!(listen(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(live);
+    }
+}

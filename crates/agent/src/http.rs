@@ -1,0 +1,90 @@
+//! `/metrics`, `/healthz` and `/readyz`.
+//!
+//! Each request is a query to the loop: what is said is what the loop knows at that moment, and an
+//! agent whose loop hangs answers 503, not stale numbers.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::control::{Answer, Query, Request};
+
+/// How long the loop may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Send = Arc<dyn Fn(Query) -> bool + std::marker::Send + Sync>;
+
+/// Listens, and serves on a thread of its own.
+pub fn serve(
+    address: SocketAddr,
+    send: impl Fn(Query) -> bool + std::marker::Send + Sync + 'static,
+) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let send: Send = Arc::new(send);
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(send);
+    std::thread::Builder::new().name("http".into()).spawn(move || {
+        let served = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            axum::serve(listener, router).await
+        });
+        if let Err(error) = served {
+            tracing::error!(%error, "metrics are no longer served");
+        }
+    })?;
+    Ok(())
+}
+
+async fn ask(send: Send, request: Request) -> Option<Answer> {
+    let asked = tokio::task::spawn_blocking(move || {
+        let (reply, answer) = mpsc::channel();
+        if !send(Query { request, reply }) {
+            return None;
+        }
+        answer.recv_timeout(PATIENCE).ok()
+    });
+    asked.await.ok().flatten()
+}
+
+async fn metrics(State(send): State<Send>) -> Response {
+    match ask(send, Request::Metrics).await {
+        Some(Answer::Data { text: Some(text), .. }) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the agent's loop does not answer\n").into_response(),
+    }
+}
+
+async fn healthz(State(send): State<Send>) -> Response {
+    status(ask(send, Request::Health).await, "healthy")
+}
+
+async fn readyz(State(send): State<Send>) -> Response {
+    status(ask(send, Request::Health).await, "ready")
+}
+
+fn status(answer: Option<Answer>, field: &str) -> Response {
+    let (code, text) = match answer {
+        Some(Answer::Data { json, .. }) => {
+            let good = json.get(field) == Some(&serde_json::Value::Bool(true));
+            let code = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            (code, format!("{json}\n"))
+        }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the agent's loop does not answer\n".to_owned()),
+    };
+    (code, text).into_response()
+}

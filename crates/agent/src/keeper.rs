@@ -1,0 +1,351 @@
+//! The keeper: the pure core with its effects around it, one step at a time.
+//!
+//! `netkeep agent` keeps one for its whole life; `apply` settles one once; `plan` looks at what
+//! one would do. The order of a step is the order of the promises:
+//!
+//! ```text
+//! bind ports -> note leases (journal) -> commit -> read back -> close ports, note releases
+//!            -> publish (journal synced first) -> cut stale flows
+//! ```
+//!
+//! Killed anywhere in it, the next start finds: a bound port is free again; a noted lease without
+//! an element is offered first; an element without a noted lease names its owner itself; flows to
+//! cut are in the journal; an annotation is old or new, and compared anew.
+//!
+//! Deliberately not here: threads and waiting (`crate::run`), what to do (`plan`).
+
+mod memory;
+mod ports;
+mod quarantine;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use apply::journal::{Journal, JournalError, StaleFlows};
+use drivers::{Driver, DriverError, Structure};
+use model::{
+    ChangeOp, Event, Finding, FindingCode, Hold, NodePort, Object, Owner, Plan, Protocol, Reason,
+    Severity, Uid,
+};
+use plan::{Config as CoreConfig, Core};
+
+pub(crate) use memory::told;
+pub use ports::{Bound, Ports};
+pub use settle::{Settled, Step};
+
+use crate::config::Config;
+use crate::publish::{Patch, PodRef, Published};
+use crate::source::{ObjectName, SourceMessage};
+use quarantine::Quarantine;
+
+/// The state of one network namespace and everything that keeps it.
+#[derive(Debug)]
+pub struct Keeper<D> {
+    core: Core,
+    driver: D,
+    ports: Ports,
+    journal: Option<Journal>,
+    /// What the driver found wrong with the table's structure, until it is mended.
+    structure: Option<(ChangeOp, String)>,
+    quarantine: Quarantine,
+    /// The annotation that each Pod object carried when last seen; only of Pods that carry one.
+    seen: BTreeMap<Uid, Box<str>>,
+    /// Published when we started, by UID; used up by the first listing.
+    published: BTreeMap<Uid, Published>,
+    /// Owners that only the kernel has told of so far.
+    adopted: BTreeSet<(Box<str>, Box<str>)>,
+    source_problems: Vec<Finding>,
+    /// Flows that still have to be cut, as the journal has them.
+    cuts: BTreeSet<StaleFlows>,
+    /// What keeps the kernel from being reconciled, if anything does.
+    trouble: Option<String>,
+    journal_trouble: Option<String>,
+}
+
+impl<D: Driver> Keeper<D> {
+    /// A keeper that has not looked at anything yet. Without a journal (as `netkeep plan`) nothing
+    /// is remembered beyond its life.
+    pub fn new(config: &Config, driver: D, ports: Ports) -> Self {
+        let core = Core::new(CoreConfig { node: config.node.as_str().into(), range: config.range });
+        Self {
+            core,
+            driver,
+            ports,
+            journal: None,
+            structure: None,
+            quarantine: Quarantine::default(),
+            seen: BTreeMap::new(),
+            published: BTreeMap::new(),
+            adopted: BTreeSet::new(),
+            source_problems: Vec::new(),
+            cuts: BTreeSet::new(),
+            trouble: None,
+            journal_trouble: None,
+        }
+    }
+
+    /// Opens the journal for writing and takes in what it remembers. Answers a handle with which
+    /// another thread can sync it.
+    pub fn open_journal(&mut self, state_dir: &Path) -> Result<File, JournalError> {
+        let (journal, remembered) = Journal::open(state_dir)?;
+        let sync = journal.sync_handle()?;
+        self.journal = Some(journal);
+        self.take_in_memory(remembered);
+        Ok(sync)
+    }
+
+    /// Goes on without a journal, and says so as long as it lives.
+    pub fn without_journal(&mut self, error: &JournalError) {
+        tracing::error!(error = %told(error), "going on without a journal");
+        self.journal_trouble = Some(told(error));
+    }
+
+    /// Takes in what the journal remembers without ever writing to it.
+    pub fn read_journal(&mut self, state_dir: &Path) -> Result<(), JournalError> {
+        self.take_in_memory(Journal::read(state_dir)?);
+        Ok(())
+    }
+
+    /// Tells what was published before we started. To be called before the first objects.
+    pub fn found_published(&mut self, published: Vec<Published>) {
+        self.published =
+            published.into_iter().map(|entry| (entry.pod.uid.clone(), entry)).collect();
+    }
+
+    /// Reads the kernel and takes it for what is programmed.
+    pub fn observe(&mut self, why: &Reason) -> Result<(), DriverError> {
+        let observed = self.driver.observe()?;
+        self.structure = match observed.structure {
+            Structure::Intact => None,
+            Structure::Absent => Some((ChangeOp::Add, "there is no table inet netkeep".into())),
+            Structure::Damaged(what) | Structure::Unusable(what) => {
+                Some((ChangeOp::Replace, what.join("; ")))
+            }
+        };
+        if self.core.awaits_sync() {
+            let names = observed.elements.iter().filter_map(|(.., owner)| owner.as_deref());
+            self.adopted.extend(names.map(|owner| (owner.namespace.clone(), owner.name.clone())));
+        }
+        self.core.observe(observed.elements, why);
+        Ok(())
+    }
+
+    /// Takes in what a source says.
+    pub fn take_in(&mut self, message: SourceMessage) {
+        for mut event in message.events {
+            self.note_annotations(&mut event);
+            self.core.apply(event);
+        }
+        self.source_problems = message.problems;
+        let hold = message.hold.or_else(|| self.hold_for_unknown(&message.unknown));
+        if hold.is_none() {
+            self.adopted.clear();
+        }
+        self.core.set_hold(hold);
+    }
+
+    /// An object that was never valid in our life may be the one that wants what the kernel still
+    /// holds from our last life: that stays until the object can be read or is gone.
+    fn hold_for_unknown(&self, unknown: &BTreeSet<ObjectName>) -> Option<Hold> {
+        let wanted_by = |object: &&ObjectName| match object.kind {
+            model::ObjectKind::Pod => {
+                self.adopted.contains(&(object.namespace.clone(), object.name.clone()))
+            }
+            model::ObjectKind::Service => {
+                self.adopted.iter().any(|(namespace, _)| *namespace == object.namespace)
+            }
+            model::ObjectKind::Node => !self.adopted.is_empty(),
+        };
+        let object = unknown.iter().find(wanted_by)?;
+        Some(Hold {
+            reason: format!(
+                "{} {}/{} has not been readable since we started, and the kernel may hold what it wants",
+                object.kind.as_str(),
+                object.namespace,
+                object.name
+            ),
+        })
+    }
+
+    /// Elements of ours that somebody else removed.
+    pub fn lost(&mut self, keys: &[model::Key], writer: &str) {
+        self.core.lost(plan::Which::Keys(keys), writer);
+    }
+
+    /// What would be done now. Ports are tried and let go again by a keeper with
+    /// [`Ports::trial`].
+    pub fn plan(&mut self) -> Plan {
+        self.reserve();
+        let mut plan = self.core.plan(self.structure.clone());
+        plan.findings = self.findings();
+        plan
+    }
+
+    /// Everything that a person should know.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.source_problems.clone();
+        findings.extend(self.core.findings());
+        findings.extend(self.trouble.iter().map(|trouble| Finding {
+            code: FindingCode::RejectedByKernel,
+            severity: Severity::Error,
+            subject: "table inet netkeep".into(),
+            message: trouble.clone(),
+            evidence: Vec::new(),
+            advice: "until this is solved the kernel stays as it is; netkeep keeps trying".into(),
+            fixable: false,
+        }));
+        findings.extend(self.journal_trouble.iter().map(|trouble| Finding {
+            code: FindingCode::PublishFailed,
+            severity: Severity::Error,
+            subject: "state directory".into(),
+            message: trouble.clone(),
+            evidence: Vec::new(),
+            advice: "make the state directory writable; ports may change over a reboot otherwise"
+                .into(),
+            fixable: false,
+        }));
+        findings
+    }
+
+    /// The core, to be looked at.
+    pub const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The driver.
+    pub const fn driver(&mut self) -> &mut D {
+        &mut self.driver
+    }
+
+    /// What keeps the kernel from being reconciled, if anything does.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Somebody altered the published annotation of a Pod, or of unknown Pods: it is published
+    /// again.
+    pub fn tampered(&mut self, pod: Option<(&str, &str)>) {
+        let uids: Vec<Uid> = self
+            .core
+            .pods()
+            .filter(|owner| pod.is_none_or(|pod| pod == (&*owner.namespace, &*owner.name)))
+            .map(|owner| owner.uid.clone())
+            .collect();
+        for uid in uids {
+            self.core.published(&uid, None);
+        }
+    }
+
+    /// The Pods (namespace, name) that may have something published: those the source tells of,
+    /// and those that only the kernel remembers.
+    pub fn pods(&self) -> BTreeSet<(Box<str>, Box<str>)> {
+        self.core.pods().map(|owner| (owner.namespace.clone(), owner.name.clone())).collect()
+    }
+
+    /// When something that failed should be tried again.
+    pub fn next_retry(&self) -> Option<Instant> {
+        self.quarantine.next()
+    }
+
+    /// Tries again what is due.
+    pub fn retry(&mut self, now: Instant) {
+        let due = self.quarantine.due(now);
+        if !due.is_empty() {
+            self.core.retry_rejected(plan::Which::Keys(&due));
+        }
+        if self.quarantine.ports_due(now) {
+            self.core.retry_exhausted();
+        }
+    }
+
+    /// Flows that still have to be cut from before we started.
+    pub fn unfinished_cuts(&self) -> Vec<StaleFlows> {
+        self.cuts.iter().cloned().collect()
+    }
+
+    /// Every mapping that packets can take now: flows at these ports that do not go through it
+    /// are stale.
+    pub fn mapped_ports(&self) -> Vec<(Protocol, NodePort)> {
+        let mut ports: Vec<_> = self
+            .core
+            .desired()
+            .into_iter()
+            .filter_map(|element| match element.key {
+                model::Key::Npl { protocol, port, .. } => Some((protocol, port)),
+                model::Key::Hairpin(_) => None,
+            })
+            .collect();
+        ports.dedup();
+        ports
+    }
+
+    /// Flows were cut: the journal need not remember them any more.
+    pub fn cut_done(&mut self, flows: &[StaleFlows]) {
+        for flow in flows {
+            if self.cuts.remove(flow)
+                && let Some(journal) = &mut self.journal
+            {
+                journal.cut_done(flow);
+            }
+        }
+        self.write_journal();
+    }
+
+    /// What the Pod's published file has to say.
+    fn patch(&self, publication: plan::Publication) -> (PodRef, Patch) {
+        let patch = match publication.annotation {
+            plan::Annotation::Set(text) => Patch::Value(text),
+            plan::Annotation::Remove if self.seen.contains_key(&publication.uid) => Patch::Null,
+            plan::Annotation::Remove => Patch::Nothing,
+        };
+        let plan::Publication { namespace, name, uid, .. } = publication;
+        (PodRef { namespace, name, uid }, patch)
+    }
+
+    /// The annotation of a Pod is what its manifest says, unless that has not changed since we
+    /// last looked and we have published since: then it is what we published, as it would be in
+    /// a cluster, where both are one field.
+    fn note_annotations(&mut self, event: &mut Event) {
+        match event {
+            Event::Applied(object) => self.note_annotation(object),
+            Event::Listed { objects, .. } => {
+                objects.iter_mut().for_each(|object| self.note_annotation(object));
+            }
+            Event::Deleted { uid: Some(uid), .. } => {
+                self.seen.remove(uid);
+            }
+            Event::Deleted { .. } => {}
+        }
+    }
+
+    fn note_annotation(&mut self, object: &mut Object) {
+        let Object::Pod(pod) = object else { return };
+        let uid = pod.meta.uid.clone();
+        let before = self.seen.get(&uid).map(|text| &**text);
+        let unchanged = before == pod.npl_annotation.as_deref();
+        if !unchanged {
+            match &pod.npl_annotation {
+                Some(text) => self.seen.insert(uid.clone(), text.clone()),
+                None => self.seen.remove(&uid),
+            };
+            if let Some(journal) = &mut self.journal {
+                journal.seen(uid.as_str(), pod.npl_annotation.as_deref());
+            }
+        }
+        if let Some(published) = self.published.remove(&uid)
+            && unchanged
+            && published.annotation.is_some()
+        {
+            pod.npl_annotation = published.annotation.map(Into::into);
+        }
+    }
+
+    /// netkeep as an owner.
+    pub fn netkeep() -> Arc<Owner> {
+        Arc::new(Owner::netkeep())
+    }
+}

@@ -1,0 +1,100 @@
+//! Between the journal's words and the core's: leases, annotations last seen, flows to cut.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use apply::journal::{Lease as Noted, Remembered};
+use drivers::Driver;
+use model::{Mapping, Owner, Uid};
+use plan::{Lease, LeaseChange};
+
+use super::Keeper;
+
+impl<D: Driver> Keeper<D> {
+    pub(super) fn take_in_memory(&mut self, remembered: Remembered) {
+        if remembered.garbled > 0 {
+            tracing::warn!(
+                lines = remembered.garbled,
+                "lines of the journal could not be read and were skipped"
+            );
+        }
+        self.seen = remembered
+            .seen
+            .into_iter()
+            .filter_map(|(uid, text)| Some((Uid::new(uid), text?.into_boxed_str())))
+            .collect();
+        let seen: BTreeMap<Uid, String> =
+            self.seen.iter().map(|(uid, text)| (uid.clone(), text.to_string())).collect();
+        self.cuts = remembered.cuts.into_iter().collect();
+        let leases = remembered.leases.into_iter().map(lease).collect();
+        self.core.remember(leases, seen);
+    }
+
+    /// Writes down what the core promised since the last time.
+    pub(super) fn note_leases(&mut self) {
+        let changes = self.core.take_lease_changes();
+        let Some(journal) = &mut self.journal else { return };
+        for change in changes {
+            match change {
+                LeaseChange::Taken(lease) => journal.lease(noted(&lease)),
+                LeaseChange::Released(Lease { mapping, port }) => {
+                    journal.release(mapping.family, mapping.protocol, port);
+                }
+            }
+        }
+    }
+
+    /// Hands the journal's records to the kernel; trouble is told, not fatal: the kernel's marks
+    /// remember too.
+    pub(super) fn write_journal(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        self.journal_trouble = journal.write().err().map(|error| told(&error));
+        if self.journal_trouble.is_none() && journal.wants_compaction() {
+            let leases: Vec<_> = self.core.leases().map(|lease| noted(&lease)).collect();
+            let seen = self
+                .seen
+                .iter()
+                .map(|(uid, text)| (uid.as_str().to_owned(), Some(text.to_string())));
+            let cuts = self.cuts.iter().cloned();
+            let compacted = journal.compact(leases.into_iter(), seen, cuts);
+            self.journal_trouble = compacted.err().map(|error| told(&error));
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn lease(noted: Noted) -> Lease {
+    let owner = Owner::pod(&noted.namespace, &noted.name, Uid::new(noted.uid));
+    Lease {
+        mapping: Mapping {
+            owner: Arc::new(owner),
+            pod_port: noted.pod_port,
+            protocol: noted.protocol,
+            family: noted.family,
+        },
+        port: noted.node_port,
+    }
+}
+
+fn noted(lease: &Lease) -> Noted {
+    Noted {
+        uid: lease.mapping.owner.uid.as_str().to_owned(),
+        namespace: lease.mapping.owner.namespace.to_string(),
+        name: lease.mapping.owner.name.to_string(),
+        family: lease.mapping.family,
+        protocol: lease.mapping.protocol,
+        pod_port: lease.mapping.pod_port,
+        node_port: lease.port,
+    }
+}

@@ -1,0 +1,93 @@
+//! The node ports we hold, as sockets.
+
+use std::collections::BTreeMap;
+
+use drivers::Driver;
+use model::{IpFamily, NodePort, Protocol};
+use netns::reserve::{Reservation, ReserveError, holder};
+use plan::Reserved;
+
+use super::Keeper;
+
+/// What happens to a port after it was bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// It is held as long as its lease.
+    Held,
+    /// It is let go at once: only looking (`netkeep plan`).
+    LetGo,
+}
+
+/// The sockets behind the leases.
+#[derive(Debug)]
+pub struct Ports {
+    bound: Bound,
+    held: BTreeMap<(IpFamily, Protocol, NodePort), Reservation>,
+}
+
+impl Ports {
+    /// Ports that are held.
+    pub const fn new() -> Self {
+        Self { bound: Bound::Held, held: BTreeMap::new() }
+    }
+
+    /// Ports that are only tried.
+    pub const fn trial() -> Self {
+        Self { bound: Bound::LetGo, held: BTreeMap::new() }
+    }
+
+    fn reserve(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) -> Reserved {
+        if self.held.contains_key(&(family, protocol, port)) {
+            return Reserved::Ok;
+        }
+        match Reservation::bind(family, protocol, port) {
+            Ok(reservation) => {
+                if self.bound == Bound::Held {
+                    self.held.insert((family, protocol, port), reservation);
+                }
+                Reserved::Ok
+            }
+            Err(ReserveError::Taken { .. }) => Reserved::Taken(
+                holder(family, protocol, port).map(|found| found.to_string()).unwrap_or_default(),
+            ),
+            Err(error) => Reserved::Failed(super::memory::told(&error)),
+        }
+    }
+
+    fn release(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) {
+        self.held.remove(&(family, protocol, port));
+    }
+
+    /// How many ports are held.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<D: Driver> Keeper<D> {
+    /// Binds every port that the core asks for, until it asks for none.
+    pub(super) fn reserve(&mut self) {
+        while let Some((mapping, port)) = self.core.next_reservation() {
+            let result = self.ports.reserve(mapping.family, mapping.protocol, port);
+            self.core.reserved(&mapping, port, result);
+        }
+    }
+
+    /// Closes the sockets of leases that are over.
+    pub(super) fn release(&mut self) {
+        for (family, protocol, port) in self.core.take_released() {
+            self.ports.release(family, protocol, port);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! One step: whatever the core wants now, done, read back and told.
+
+use std::time::Instant;
+
+use apply::journal::StaleFlows;
+use apply::{Progress, perform};
+use drivers::{Applied, CommitError, Driver, DriverError, Observed, Transaction};
+use model::{Change, ChangeOp, FindingCode, Key, NodePort, Plan, Protocol, Reason, Value};
+
+use super::{Keeper, memory};
+use crate::failpoint;
+use crate::publish::{Patch, PodRef};
+
+/// Rounds of planning in one step before the rest waits for the next: each round either ends it
+/// or learns something (a refusal, another writer).
+const ROUNDS_MAX: usize = 16;
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Kernel and objects agree, but for what is held, refused or without a port.
+    Converged,
+    /// Other writers were faster every time; the next step goes on.
+    Unsettled,
+    /// The kernel cannot be written.
+    Failed(String),
+}
+
+/// What a step did, and what others have to do because of it.
+#[derive(Debug)]
+pub struct Settled {
+    /// How it ended.
+    pub step: Step,
+    /// Changes committed, by what they did.
+    pub added: usize,
+    /// Of those, replacements.
+    pub replaced: usize,
+    /// Of those, deletions.
+    pub deleted: usize,
+    /// Of those, repairs of what others altered.
+    pub repaired: usize,
+    /// Changes that the kernel refused.
+    pub refused: usize,
+    /// Transactions sent.
+    pub transactions: usize,
+    /// Deletions held back.
+    pub held: usize,
+    /// Annotations to publish.
+    pub publications: Vec<(PodRef, Patch)>,
+    /// Flows to cut: they lead where no mapping leads any more.
+    pub cuts: Vec<StaleFlows>,
+    /// Ports that are mapped since this step: flows from before pass by the mapping.
+    pub mapped: Vec<(Protocol, NodePort)>,
+}
+
+impl Settled {
+    fn new() -> Self {
+        Self {
+            step: Step::Unsettled,
+            added: 0,
+            replaced: 0,
+            deleted: 0,
+            repaired: 0,
+            refused: 0,
+            transactions: 0,
+            held: 0,
+            publications: Vec::new(),
+            cuts: Vec::new(),
+            mapped: Vec::new(),
+        }
+    }
+
+    /// Whether the kernel was written.
+    pub const fn wrote(&self) -> bool {
+        self.transactions > 0
+    }
+
+    fn count(&mut self, change: &Change) {
+        match change.op() {
+            ChangeOp::Add => self.added += 1,
+            ChangeOp::Replace => self.replaced += 1,
+            ChangeOp::Delete => self.deleted += 1,
+        }
+        if matches!(change.reason(), Reason::Drift(_)) {
+            self.repaired += 1;
+        }
+    }
+}
+
+impl<D: Driver> Keeper<D> {
+    /// Does what there is to do.
+    pub fn settle(&mut self, now: Instant) -> Settled {
+        let mut settled = Settled::new();
+        for _ in 0..ROUNDS_MAX {
+            self.reserve();
+            failpoint::hit("ports:reserved");
+            self.note_leases();
+            failpoint::hit("journal:noted");
+            let plan = self.core.plan(self.structure.clone());
+            settled.held = plan.held.len();
+            if plan.is_empty() {
+                settled.step = Step::Converged;
+                self.trouble = None;
+                break;
+            }
+            self.note_cuts(&plan, &mut settled);
+            self.write_journal();
+            failpoint::hit("journal:written");
+            if let Some(end) = self.carry_out(&plan, &mut settled, now) {
+                settled.step = end;
+                break;
+            }
+        }
+        if let Step::Failed(why) = &settled.step {
+            self.trouble = Some(why.clone());
+        }
+        self.release();
+        self.note_leases();
+        self.write_journal();
+        failpoint::hit("ports:released");
+        self.quarantine.ports(self.core.counts().denied, now);
+        let publications = self.core.take_publications();
+        settled.publications =
+            publications.into_iter().map(|publication| self.patch(publication)).collect();
+        settled.mapped.sort_unstable();
+        settled.mapped.dedup();
+        settled
+    }
+
+    /// Performs one plan and tells the core what came of it; `Some` ends the step.
+    fn carry_out(&mut self, plan: &Plan, settled: &mut Settled, now: Instant) -> Option<Step> {
+        let report = perform(&mut Killable(&mut self.driver), plan);
+        settled.transactions += report.transactions;
+        settled.refused += report.refused.len();
+        for refusal in &report.refused {
+            self.quarantine.refused(refusal.key, now);
+        }
+        let refused: Vec<(Key, FindingCode, String)> = report
+            .refused
+            .into_iter()
+            .map(|refusal| (refusal.key, refusal.code, refusal.message))
+            .collect();
+        for (key, value) in &report.read_back {
+            self.quarantine.settled(key);
+            if let (Key::Npl { protocol, port, .. }, Some(_)) = (key, value) {
+                settled.mapped.push((*protocol, *port));
+            }
+        }
+        let whole = refused.is_empty() && matches!(report.progress, Progress::Done);
+        for change in &plan.changes {
+            let done = whole
+                || matches!(change, Change::Element { key, .. }
+                    if report.read_back.iter().any(|(read, _)| read == key));
+            if done {
+                settled.count(change);
+            }
+        }
+        self.core.outcome(&report.read_back, &refused);
+        failpoint::hit("core:outcome");
+        match report.progress {
+            Progress::Done => {
+                self.structure = None;
+                None
+            }
+            Progress::Observe(why) => {
+                tracing::debug!(%why, "looking at the kernel again");
+                match self.observe(&Reason::Drift("another writer".into())) {
+                    Ok(()) => None,
+                    Err(error) => Some(Step::Failed(memory::told(&error))),
+                }
+            }
+            Progress::Failed(error) => Some(Step::Failed(memory::told(&error))),
+            Progress::StructureRefused(why) => Some(Step::Failed(why)),
+        }
+    }
+
+    /// Writes down which flows a plan leaves behind, before the plan is carried out.
+    fn note_cuts(&mut self, plan: &Plan, settled: &mut Settled) {
+        for change in &plan.changes {
+            let Change::Element {
+                key: Key::Npl { protocol, port, .. },
+                before: Some(Value::Endpoint { ip, port: pod_port }),
+                ..
+            } = change
+            else {
+                continue;
+            };
+            let flows = StaleFlows {
+                protocol: *protocol,
+                node_port: *port,
+                ip: *ip,
+                pod_port: *pod_port,
+            };
+            if self.cuts.insert(flows.clone()) {
+                if let Some(journal) = &mut self.journal {
+                    journal.cut(&flows);
+                }
+                settled.cuts.push(flows);
+            }
+        }
+    }
+}
+
+/// A driver in front of which, and behind which, a test may kill us.
+struct Killable<'a, D>(&'a mut D);
+
+impl<D: Driver> Driver for Killable<'_, D> {
+    fn observe(&mut self) -> Result<Observed, DriverError> {
+        self.0.observe()
+    }
+
+    fn apply(&mut self, transaction: Transaction<'_>) -> Result<Applied, CommitError> {
+        failpoint::hit("kernel:before-commit");
+        let outcome = self.0.apply(transaction);
+        failpoint::hit("kernel:committed");
+        outcome
+    }
+}

@@ -1,0 +1,95 @@
+//! What the kernel says by itself, with no agent, no journal and no objects: for `show --kernel`.
+//!
+//! Owners come from the marks. The node's address is not in the kernel's table; it is left empty.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drivers::nft::{NftDriver, NftOptions, TableOwnership};
+use drivers::{Driver, DriverError, Observed, Structure};
+use model::{Key, MappingReport, MappingState, Owner, Value};
+use serde::Serialize;
+
+/// An owner and its elements, as the kernel names them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelOwner {
+    kind: &'static str,
+    namespace: String,
+    name: String,
+    uid: String,
+    elements: Vec<String>,
+}
+
+fn observe() -> Result<Observed, DriverError> {
+    // The size is compared with nothing that is shown here.
+    let options = NftOptions { ownership: TableOwnership::Shared, map_size: 0 };
+    NftDriver::open(options)?.observe()
+}
+
+/// Every mapping in the kernel.
+pub fn mappings() -> Result<Vec<MappingReport>, DriverError> {
+    let observed = observe()?;
+    let reason = match &observed.structure {
+        Structure::Damaged(what) | Structure::Unusable(what) if damaged(what) => what.join("; "),
+        _ => String::new(),
+    };
+    let state = if reason.is_empty() { MappingState::Programmed } else { MappingState::Error };
+    let mut mappings: Vec<_> = observed
+        .elements
+        .iter()
+        .filter_map(|(key, value, owner)| mapping(key, value, owner.as_ref()))
+        .map(|report| MappingReport { state, reason: reason.clone(), ..report })
+        .collect();
+    mappings.sort_by(|a, b| {
+        let order = |report: &MappingReport| {
+            (report.pod.clone(), report.pod_port, report.protocol, report.ip_family)
+        };
+        order(a).cmp(&order(b))
+    });
+    Ok(mappings)
+}
+
+/// A map that is merely of another size than would be chosen now serves packets all the same.
+fn damaged(what: &[String]) -> bool {
+    what.iter().any(|what| !what.contains("size"))
+}
+
+fn mapping(key: &Key, value: &Value, owner: Option<&Arc<Owner>>) -> Option<MappingReport> {
+    let (Key::Npl { family, protocol, port }, Value::Endpoint { ip, port: pod_port }) =
+        (key, value)
+    else {
+        return None;
+    };
+    Some(MappingReport {
+        pod: owner.map(|owner| owner.qualified_name()).unwrap_or_default(),
+        uid: owner.map(|owner| owner.uid.as_str().to_owned()).unwrap_or_default(),
+        pod_ip: ip.to_string(),
+        pod_port: *pod_port,
+        node_ip: String::new(),
+        node_port: port.get(),
+        protocol: *protocol,
+        ip_family: *family,
+        state: MappingState::Programmed,
+        reason: String::new(),
+    })
+}
+
+/// Every owner that a mark in the kernel names.
+pub fn owners() -> Result<Vec<KernelOwner>, DriverError> {
+    let mut owners: BTreeMap<Arc<Owner>, Vec<String>> = BTreeMap::new();
+    for (key, value, owner) in observe()?.elements {
+        let owner = owner.unwrap_or_else(|| Arc::new(Owner::pod("", "", model::Uid::new(""))));
+        owners.entry(owner).or_default().push(format!("{key} -> {value}"));
+    }
+    Ok(owners
+        .into_iter()
+        .map(|(owner, elements)| KernelOwner {
+            kind: owner.kind.as_str(),
+            namespace: owner.namespace.to_string(),
+            name: owner.name.to_string(),
+            uid: owner.uid.as_str().to_owned(),
+            elements,
+        })
+        .collect())
+}

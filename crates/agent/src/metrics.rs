@@ -1,0 +1,231 @@
+//! What the agent counts, as Prometheus text.
+//!
+//! Counters and histograms are kept by the loop as things happen; gauges are read off the state
+//! when somebody asks, so that an idle agent does nothing.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use drivers::Driver;
+use drivers::nft::events::Touch;
+use model::{Finding, FindingCode};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::keeper::{Keeper, Settled, Step};
+use crate::source::SourceMessage;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Op {
+    op: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: DriftKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum DriftKind {
+    Element,
+    Structure,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Feature {
+    feature: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Code {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Source {
+    source: &'static str,
+}
+
+const NPL: Feature = Feature { feature: "npl" };
+const DIR: Source = Source { source: "dir" };
+
+/// All metrics of the agent.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    sync: Histogram,
+    event_to_kernel: Histogram,
+    last_sync: Gauge<f64, std::sync::atomic::AtomicU64>,
+    sync_failures: Counter,
+    changes: Family<Op, Counter>,
+    rejected: Counter,
+    drift: Family<Kind, Counter>,
+    flows_cut: Counter,
+    desired: Family<Feature, Gauge>,
+    verified: Family<Feature, Gauge>,
+    pending: Family<Feature, Gauge>,
+    leases: Gauge,
+    held: Gauge,
+    holds: Counter,
+    fresh: Family<Source, Gauge>,
+    source_event: Family<Source, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    findings: Family<Code, Gauge>,
+    generation: Gauge,
+    rss: Gauge,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub fn new() -> Self {
+        // 16 µs to 8.4 s, and 32 µs to 16.8 s: a change is expected around 100 µs.
+        let histogram = |start: f64| Histogram::new(exponential_buckets(start, 2.0, 20));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("netkeep"),
+            sync: histogram(16e-6),
+            event_to_kernel: histogram(32e-6),
+            last_sync: Gauge::default(),
+            sync_failures: Counter::default(),
+            changes: Family::default(),
+            rejected: Counter::default(),
+            drift: Family::default(),
+            flows_cut: Counter::default(),
+            desired: Family::default(),
+            verified: Family::default(),
+            pending: Family::default(),
+            leases: Gauge::default(),
+            held: Gauge::default(),
+            holds: Counter::default(),
+            fresh: Family::default(),
+            source_event: Family::default(),
+            findings: Family::default(),
+            generation: Gauge::default(),
+            rss: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        let s = Unit::Seconds;
+        r.register_with_unit("sync_duration", "Time of one reconciliation that wrote to the kernel", s.clone(), self.sync.clone());
+        r.register_with_unit("event_to_kernel", "Time from learning of a change to its being read back from the kernel", s.clone(), self.event_to_kernel.clone());
+        r.register_with_unit("last_successful_sync_timestamp", "When kernel and objects last agreed, since 1970", s.clone(), self.last_sync.clone());
+        r.register("sync_failures", "Reconciliations that did not end well", self.sync_failures.clone());
+        r.register("changes_applied", "Changes committed to the kernel", self.changes.clone());
+        r.register("changes_rejected", "Changes that the kernel refused", self.rejected.clone());
+        r.register("drift_repaired", "Foreign writes to our table that were repaired", self.drift.clone());
+        r.register("flows_cut", "Stale connection tracking entries removed", self.flows_cut.clone());
+        r.register("desired_objects", "Kernel objects that have an owner who wants them", self.desired.clone());
+        r.register("verified_objects", "Kernel objects read back as wanted", self.verified.clone());
+        r.register("pending_objects", "Kernel objects that differ from what is wanted", self.pending.clone());
+        r.register("node_ports_leased", "Node ports promised to Pods", self.leases.clone());
+        r.register("deletions_held", "Deletions withheld because a source is not in sync", self.held.clone());
+        r.register("holds", "How often deletions began to be withheld", self.holds.clone());
+        r.register("source_fresh", "Whether the source is in sync (1) or not (0)", self.fresh.clone());
+        r.register_with_unit("source_last_event_timestamp", "When the source last said something, since 1970", s, self.source_event.clone());
+        r.register("findings", "Open findings by code", self.findings.clone());
+        r.register("kernel_generation", "Generation of the nftables ruleset last accounted for", self.generation.clone());
+        r.register_with_unit("resident_memory", "Resident memory of the agent", Unit::Bytes, self.rss.clone());
+        // Visible at zero: an alert must be able to tell "none" from "not measured".
+        for op in ["add", "replace", "delete"] {
+            let _ = self.changes.get_or_create(&Op { op });
+        }
+        for kind in [DriftKind::Element, DriftKind::Structure] {
+            let _ = self.drift.get_or_create(&Kind { kind });
+        }
+    }
+
+    /// A source said something.
+    pub fn source(&self, message: &SourceMessage) {
+        let fresh = i64::from(message.hold.is_none());
+        let before = self.fresh.get_or_create(&DIR).set(fresh);
+        if fresh == 0 && before == 1 {
+            self.holds.inc();
+        }
+        self.source_event.get_or_create(&DIR).set(now());
+    }
+
+    /// A step is over; `received` says when its causes were learnt of.
+    pub fn settled(&self, settled: &Settled, took: Duration, received: &[Instant]) {
+        if settled.wrote() {
+            self.sync.observe(took.as_secs_f64());
+            received.iter().for_each(|at| self.event_to_kernel.observe(at.elapsed().as_secs_f64()));
+        }
+        for (op, count) in
+            [("add", settled.added), ("replace", settled.replaced), ("delete", settled.deleted)]
+        {
+            if count > 0 {
+                self.changes.get_or_create(&Op { op }).inc_by(count as u64);
+            }
+        }
+        self.rejected.inc_by(settled.refused as u64);
+        self.held.set(settled.held as i64);
+        match settled.step {
+            Step::Converged => drop(self.last_sync.set(now())),
+            Step::Unsettled | Step::Failed(_) => drop(self.sync_failures.inc()),
+        }
+    }
+
+    /// Another writer's change is being repaired.
+    pub fn drift(&self, touch: &Touch) {
+        let kind = match touch {
+            Touch::ElementsGone(_) => DriftKind::Element,
+            Touch::Other(_) | Touch::Unknown => DriftKind::Structure,
+        };
+        self.drift.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// Stale flows were removed.
+    pub fn cut(&self, flows: usize) {
+        self.flows_cut.inc_by(flows as u64);
+    }
+
+    /// Everything as text, with the gauges read now.
+    pub fn text<D: Driver>(
+        &self,
+        keeper: &Keeper<D>,
+        generation: u32,
+        findings: &[Finding],
+    ) -> String {
+        let counts = keeper.core().counts();
+        self.desired.get_or_create(&NPL).set(counts.desired as i64);
+        self.verified.get_or_create(&NPL).set(counts.programmed as i64);
+        self.pending.get_or_create(&NPL).set(counts.pending as i64);
+        self.leases.set(counts.leases as i64);
+        self.generation.set(i64::from(generation));
+        for code in FindingCode::ALL {
+            let count = findings.iter().filter(|finding| finding.code == *code).count();
+            self.findings.get_or_create(&Code { code: code.as_str() }).set(count as i64);
+        }
+        if let Some(bytes) = resident_memory() {
+            self.rss.set(bytes);
+        }
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// `VmRSS` of `/proc/self/status`, in bytes (proc(5)).
+fn resident_memory() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,139 @@
+//! One reconciliation, for `netkeep plan` and `netkeep apply`.
+//!
+//! Both read the folder once; `plan` looks and changes nothing, not even the journal; `apply` does
+//! what the agent would do, waits until flows are cut and annotations written, and ends.
+
+use std::time::{Duration, Instant};
+
+use drivers::flows::{Cutter, FlowsError, Route};
+use drivers::nft::{NftDriver, NftOptions};
+use drivers::DriverError;
+use model::{Finding, Plan, Reason};
+use thiserror::Error;
+
+use crate::config::{Config, SourceSpec};
+use crate::keeper::{Keeper, Ports, Settled, Step, told};
+use crate::lock::{self, LockError};
+use crate::publish::Publisher;
+use crate::source::dir::{DirOptions, DirSource, WatchError};
+
+/// How often `apply` tries again before it says that it did not converge.
+const STEPS_MAX: usize = 8;
+/// How long it waits in between.
+const STEP_WAIT: Duration = Duration::from_millis(250);
+
+/// Why nothing could be planned or applied.
+#[derive(Debug, Error)]
+pub enum OnceError {
+    /// An agent runs here.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The kernel cannot be used.
+    #[error(transparent)]
+    Kernel(#[from] DriverError),
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Source(#[from] WatchError),
+}
+
+/// What `apply` did.
+#[derive(Debug)]
+pub struct Applied {
+    /// The last step.
+    pub settled: Settled,
+    /// All changes committed.
+    pub changes: usize,
+    /// What did not go well besides: publishing, flows.
+    pub trouble: Vec<String>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+impl Applied {
+    /// Whether kernel and objects agree and everybody was told.
+    pub fn converged(&self) -> bool {
+        self.settled.step == Step::Converged
+            && self.settled.held == 0
+            && self.trouble.is_empty()
+            && !self
+                .findings
+                .iter()
+                .any(|finding| finding.severity == model::Severity::Error)
+    }
+}
+
+fn driver(config: &Config) -> Result<NftDriver, DriverError> {
+    NftDriver::open(NftOptions { ownership: config.ownership, map_size: config.map_size() })
+}
+
+fn source(config: &Config) -> Result<DirSource, WatchError> {
+    let SourceSpec::Dir(path) = &config.source;
+    DirSource::open(path, DirOptions { empty: config.empty, ..DirOptions::default() })
+}
+
+/// What would be done here.
+pub fn plan(config: &Config) -> Result<Plan, OnceError> {
+    let mut keeper = Keeper::new(config, driver(config)?, Ports::trial());
+    keeper.observe(&Reason::Wanted)?;
+    if let Err(error) = keeper.read_journal(&config.state_dir) {
+        tracing::debug!(error = %told(&error), "no journal");
+    }
+    keeper.found_published(Publisher::new(&config.state_dir).read_all().published);
+    keeper.take_in(source(config)?.initial());
+    Ok(keeper.plan())
+}
+
+/// Does it.
+pub fn apply(config: &Config) -> Result<Applied, OnceError> {
+    let _lock = lock::acquire()?;
+    let _ = netns::raise_file_limit();
+    let mut keeper = Keeper::new(config, driver(config)?, Ports::new());
+    keeper.observe(&Reason::Wanted)?;
+    if let Err(error) = keeper.open_journal(&config.state_dir) {
+        keeper.without_journal(&error);
+    }
+    let mut publisher = Publisher::new(&config.state_dir);
+    keeper.found_published(publisher.read_all().published);
+    keeper.take_in(source(config)?.initial());
+
+    let mut trouble = Vec::new();
+    let mut changes = 0;
+    let mut step = 0;
+    let settled = loop {
+        let settled = keeper.settle(Instant::now());
+        changes += settled.added + settled.replaced + settled.deleted;
+        for (pod, patch) in &settled.publications {
+            if let Err(error) = publisher.publish(pod, patch) {
+                trouble.push(told(&error));
+            }
+        }
+        step += 1;
+        if settled.step == Step::Converged || step == STEPS_MAX {
+            break settled;
+        }
+        std::thread::sleep(STEP_WAIT);
+    };
+    if !keeper.core().awaits_sync() {
+        trouble.extend(publisher.sweep(&keeper.pods()).iter().map(|error| told(error)));
+        if let Err(error) = cut(&mut keeper) {
+            trouble.push(told(&error));
+        }
+    }
+    Ok(Applied { settled, changes, trouble, findings: keeper.findings() })
+}
+
+fn cut(keeper: &mut Keeper<NftDriver>) -> Result<(), FlowsError> {
+    let stale = keeper.unfinished_cuts();
+    let routes: Vec<Route> = stale
+        .iter()
+        .map(|flows| Route {
+            protocol: flows.protocol,
+            node_port: flows.node_port,
+            ip: flows.ip,
+            pod_port: flows.pod_port,
+        })
+        .collect();
+    Cutter::new().cut(&routes, &keeper.mapped_ports())?;
+    keeper.cut_done(&stale);
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The cutter's thread: ends flows that conntrack remembers and no mapping stands for any more.
+//!
+//! A walk over the conntrack table costs what the table is large, so it is never on the way of a
+//! change to the kernel: jobs that wait are done in one walk.
+
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
+
+use apply::journal::StaleFlows;
+use drivers::flows::{Cutter, Route};
+use model::{NodePort, Protocol};
+
+use super::Input;
+use crate::failpoint;
+use crate::keeper::told;
+
+/// How long after a failure the same is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// What is to be cut.
+#[derive(Debug, Default)]
+pub(super) struct Job {
+    /// Flows that lead where a mapping led before.
+    pub(super) stale: Vec<StaleFlows>,
+    /// Ports that are mapped now: flows that began before and pass by the mapping.
+    pub(super) mapped: Vec<(Protocol, NodePort)>,
+}
+
+impl Job {
+    /// Whether there is nothing to cut.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stale.is_empty() && self.mapped.is_empty()
+    }
+
+    fn join(&mut self, other: Self) {
+        self.stale.extend(other.stale);
+        self.mapped.extend(other.mapped);
+    }
+}
+
+/// What was cut.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(super) done: Vec<StaleFlows>,
+    pub(super) flows: usize,
+}
+
+/// Starts the thread.
+pub(super) fn start(input: Sender<Input>) -> io::Result<Sender<Job>> {
+    let (sender, receiver) = mpsc::channel::<Job>();
+    std::thread::Builder::new().name("cutter".into()).spawn(move || {
+        let mut cutter = Cutter::new();
+        while let Ok(mut job) = receiver.recv() {
+            loop {
+                while let Ok(other) = receiver.try_recv() {
+                    job.join(other);
+                }
+                let routes: Vec<Route> = job
+                    .stale
+                    .iter()
+                    .map(|flows| Route {
+                        protocol: flows.protocol,
+                        node_port: flows.node_port,
+                        ip: flows.ip,
+                        pod_port: flows.pod_port,
+                    })
+                    .collect();
+                match cutter.cut(&routes, &job.mapped) {
+                    Ok(flows) => {
+                        failpoint::hit("flows:cut");
+                        if flows > 0 {
+                            tracing::info!(flows, "stale flows cut");
+                        }
+                        let _ = input.send(Input::Cut(Cut { done: job.stale, flows }));
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::warn!(error = %told(&error), "stale flows could not be cut");
+                        std::thread::sleep(RETRY);
+                    }
+                }
+            }
+        }
+    })?;
+    Ok(sender)
+}

@@ -1,0 +1,105 @@
+//! The publisher's thread: the journal onto the disk, then the annotations into their files.
+//!
+//! Invariant: nothing is published that the journal on the disk does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use super::Input;
+use crate::failpoint;
+use crate::keeper::told;
+use crate::publish::{Patch, PodRef, Publisher};
+
+/// How long after a failure the same file is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What the publisher is told.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// These files are to say so.
+    Publish(Vec<(PodRef, Patch)>),
+    /// Only these Pods (namespace, name) exist: files of others go.
+    Sweep(BTreeSet<(Box<str>, Box<str>)>),
+    /// Everything before this is to be done, then told.
+    Finish(Sender<()>),
+}
+
+/// Starts the thread. `sync` is the journal's file.
+pub(super) fn start(
+    publisher: Publisher,
+    sync: Option<File>,
+    input: Sender<Input>,
+) -> io::Result<Sender<Job>> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = Thread { publisher, sync, input, failed: BTreeMap::new(), told: false };
+    std::thread::Builder::new().name("publisher".into()).spawn(move || thread.run(&receiver))?;
+    Ok(sender)
+}
+
+struct Thread {
+    publisher: Publisher,
+    sync: Option<File>,
+    input: Sender<Input>,
+    failed: BTreeMap<PodRef, Patch>,
+    told: bool,
+}
+
+impl Thread {
+    fn run(mut self, receiver: &Receiver<Job>) {
+        loop {
+            let job = if self.failed.is_empty() {
+                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                receiver.recv_timeout(RETRY)
+            };
+            match job {
+                Ok(Job::Publish(patches)) => self.publish(patches),
+                Ok(Job::Sweep(pods)) => {
+                    let trouble = self.publisher.sweep(&pods);
+                    self.tell(trouble.iter().map(|error| told(error)).collect());
+                }
+                Ok(Job::Finish(done)) => {
+                    let _ = done.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let again = std::mem::take(&mut self.failed);
+                    self.publish(again.into_iter().collect());
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn publish(&mut self, patches: Vec<(PodRef, Patch)>) {
+        let mut trouble = Vec::new();
+        if let Some(file) = &self.sync
+            && let Err(error) = file.sync_data()
+        {
+            trouble.push(format!("cannot sync the journal: {error}"));
+        }
+        failpoint::hit("publish:journal-synced");
+        for (pod, patch) in patches {
+            match self.publisher.publish(&pod, &patch) {
+                Ok(_) => {
+                    self.failed.remove(&pod);
+                }
+                Err(error) => {
+                    trouble.push(told(&error));
+                    self.failed.insert(pod, patch);
+                }
+            }
+        }
+        self.tell(trouble);
+    }
+
+    /// Says what is wrong, and once that nothing is any more.
+    fn tell(&mut self, trouble: Vec<String>) {
+        if !trouble.is_empty() || self.told {
+            self.told = !trouble.is_empty();
+            let _ = self.input.send(Input::Published(trouble));
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The command line, as a type. `--help` of every command is part of the product: each has
+//! examples and says its exit codes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use agent::config::{SOCKET_DEFAULT, STATE_DIR_DEFAULT, SourceSpec};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::PortRange;
+
+/// Keeps a Kubernetes node's network rules: never lost, never duplicated, never the wrong Pod's.
+#[derive(Debug, Parser)]
+#[command(name = "netkeep", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep this node's rules, until stopped
+    ///
+    /// Reads objects, programs the kernel, repairs what others break. SIGTERM or SIGINT stops it
+    /// within 5 seconds; what is in the kernel stays and goes on working.
+    #[command(after_help = "\
+EXAMPLES:
+    netkeep agent --node n1 --source dir:/etc/netkeep/manifests
+    netkeep agent --node n1 --source dir:./manifests --state-dir ./state --metrics 127.0.0.1:9105
+
+EXIT CODES: 0 stopped by a signal, 1 error, 2 bad usage")]
+    Agent(AgentArgs),
+    /// Show what would change here, in order, each with its owner and reason
+    #[command(after_help = "\
+Works with and without a running agent, and changes nothing.
+
+EXAMPLES:
+    netkeep plan --node n1 --source dir:./manifests
+    netkeep plan --node n1 --source dir:./manifests -o json | jq '.changes[].object'
+
+EXIT CODES: 0 nothing to do, 2 there are changes, 1 error")]
+    Plan(ReconcileArgs),
+    /// Reconcile once, verify, exit
+    #[command(after_help = "\
+The sockets that keep other processes off the node ports end with the command: for lasting
+protection run the agent.
+
+EXAMPLES:
+    netkeep apply --node n1 --source dir:./manifests
+
+EXIT CODES: 0 converged and verified, 1 not")]
+    Apply(ReconcileArgs),
+    /// Show mappings, owners or findings
+    #[command(after_help = "\
+Asks the agent of this network namespace. With --kernel, reads the kernel instead and needs no
+agent: netkeep's marks in the kernel name the owners.
+
+EXAMPLES:
+    netkeep show npl
+    netkeep show npl -o json | jq '.[] | select(.state != \"programmed\")'
+    netkeep show npl --kernel
+    netkeep show findings")]
+    Show(ShowArgs),
+    /// Say which objects make this so, and why
+    #[command(after_help = "\
+EXAMPLES:
+    netkeep explain default/web-0
+    netkeep explain 10.244.1.7
+    netkeep explain 'tcp 61000'
+    netkeep explain '198.51.100.7 -> 192.0.2.10 tcp 61000'")]
+    Explain(ExplainArgs),
+    /// Leave nothing behind: the table, the published files, the state
+    #[command(after_help = "\
+Without --yes it only prints what it would remove. Stop the agent first.
+
+EXAMPLES:
+    netkeep uninstall
+    netkeep uninstall --yes
+
+EXIT CODES: 0 done (or nothing to do), 1 error")]
+    Uninstall(UninstallArgs),
+    /// A lab of network namespaces with real traffic: no root, no cluster, no other tool needed
+    #[command(after_help = "\
+EXAMPLES:
+    netkeep demo
+    netkeep demo ip-reuse")]
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For people
+    Table,
+    /// For scripts
+    Json,
+}
+
+/// What every command that reads objects is told.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// The name of this node: only its Pods count
+    #[arg(long, env = "NETKEEP_NODE", value_name = "NAME", value_parser = node_name)]
+    pub(crate) node: String,
+    /// Where objects come from: dir:PATH, a folder of manifests
+    #[arg(long, env = "NETKEEP_SOURCE", value_name = "dir:PATH")]
+    pub(crate) source: SourceSpec,
+    /// Believe a folder without objects (otherwise it counts as unavailable and nothing is deleted)
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Where the journal and the published annotations are kept
+    #[arg(long, env = "NETKEEP_STATE_DIR", value_name = "DIR", default_value = STATE_DIR_DEFAULT)]
+    pub(crate) state_dir: PathBuf,
+    /// Node ports to hand out, both ends included
+    #[arg(long, env = "NETKEEP_NPL_PORT_RANGE", value_name = "FIRST-LAST", default_value_t)]
+    pub(crate) npl_port_range: PortRange,
+    /// Elements that each mapping map can hold [default: what the port range needs]
+    #[arg(long, env = "NETKEEP_NPL_MAP_SIZE", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub(crate) npl_map_size: Option<u32>,
+    /// Whether the kernel refuses other writers to our table (needs Linux 6.9; older kernels get
+    /// `shared`: what others change is repaired)
+    #[arg(long, env = "NETKEEP_TABLE", value_enum, default_value = "exclusive")]
+    pub(crate) table: TableArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableArg {
+    /// Take the table with the owner flag
+    Exclusive,
+    /// Leave it open to others
+    Shared,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Where to answer `netkeep show` [default: /run/netkeep/agent.sock if it can be had]
+    #[arg(long, env = "NETKEEP_SOCKET", value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Where to serve /metrics, /healthz and /readyz
+    #[arg(long, env = "NETKEEP_METRICS", value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// What to log: error, warn, info, debug or trace
+    #[arg(long, env = "NETKEEP_LOG", value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: tracing::level_filters::LevelFilter,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// For people or for scripts
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// NodePortLocal mappings
+    Npl,
+    /// Owners and what they hold
+    Owners,
+    /// What a person should know
+    Findings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// What to show
+    #[arg(value_enum)]
+    pub(crate) what: What,
+    /// For people or for scripts
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: TableFormat,
+    /// Read the kernel of this network namespace, not the agent
+    #[arg(long)]
+    pub(crate) kernel: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SocketArg {
+    #[doc = "The agent's socket [default: the agent of this network namespace, else "]
+    #[doc = concat!("/run/netkeep/agent.sock]")]
+    #[arg(long, env = "NETKEEP_SOCKET", value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+impl SocketArg {
+    /// The paths to try when there is no agent in this namespace.
+    pub(crate) fn fallback() -> PathBuf {
+        SOCKET_DEFAULT.into()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A Pod (ns/name), an IP, 'tcp 61000', or 'SRC -> DST tcp 80'
+    #[arg(value_name = "WHAT", required = true, num_args = 1..)]
+    pub(crate) what: Vec<String>,
+    /// For people or for scripts
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) socket: SocketArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UninstallArgs {
+    /// Do it, do not only print it
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// The state directory to remove
+    #[arg(long, env = "NETKEEP_STATE_DIR", value_name = "DIR", default_value = STATE_DIR_DEFAULT)]
+    pub(crate) state_dir: PathBuf,
+    /// For people or for scripts
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// A finished Pod's IP goes to a live Pod; then a flush, a restart, a repair
+    IpReuse,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The story to tell
+    #[arg(value_enum, default_value = "ip-reuse")]
+    pub(crate) scenario: Scenario,
+}
+
+/// A node name is a DNS-1123 subdomain, as in Kubernetes.
+fn node_name(text: &str) -> Result<String, String> {
+    let label = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 63
+            && part.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        Ok(text.to_owned())
+    } else {
+        Err("a node name is lower-case letters, digits, '-' and '.'".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_node_name_is_a_dns_subdomain() {
+        assert!(node_name("ip-10-0-0-1.ec2.internal").is_ok());
+        for bad in ["", "N1", "a..b", "-a", "a/b", "a b"] {
+            assert!(node_name(bad).is_err(), "{bad}");
+        }
+    }
+}

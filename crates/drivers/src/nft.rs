@@ -1,0 +1,164 @@
+//! Our table in the kernel, on one persistent netlink socket.
+//!
+//! Owns: the schema, reading the table back, committing transactions to it, and listening to what
+//! others do to it.
+//!
+//! Invariants:
+//! - nothing but the table `inet netkeep` is ever written;
+//! - each transaction is compared with the generation it was planned on; where the owner flag
+//!   keeps others out, a newer generation means another table and the commit is sent again, else
+//!   it is [`CommitError::Stale`];
+//! - what [`Driver::apply`] answers was read back by key after the commit.
+
+mod codec;
+mod commit;
+mod compare;
+pub mod events;
+mod observe;
+pub mod schema;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nfnl::{Socket, TableFlags, TableId};
+
+use crate::driver::{Applied, CommitError, Driver, DriverError, Observed, Transaction};
+
+/// Whether the table is taken with the kernel's owner flag, which refuses other writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableOwnership {
+    /// With the flags `owner` and `persist`, where the kernel has them (Linux 6.9 and newer).
+    Exclusive,
+    /// Without: others may write; what they change is repaired.
+    Shared,
+}
+
+/// How the driver is to keep the table.
+#[derive(Debug, Clone, Copy)]
+pub struct NftOptions {
+    /// Whether others may write to it.
+    pub ownership: TableOwnership,
+    /// The least size of the mapping maps.
+    pub map_size: u32,
+}
+
+/// What we know of the table's owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// Nobody's: unowned, or not there.
+    Nobodys,
+    /// Ours, by this socket.
+    Ours,
+    /// Another process'.
+    Anothers(u32),
+}
+
+/// The driver of the table `inet netkeep`.
+#[derive(Debug)]
+pub struct NftDriver {
+    socket: Socket,
+    options: NftOptions,
+    /// Whether the kernel has the flags `owner` and `persist`, as far as we know.
+    protects: bool,
+    hold: Hold,
+    /// The generation that everything we know belongs to.
+    generation: u32,
+    /// Which chains and sets to remove when the structure is built, from the last observation.
+    leftovers: observe::Leftovers,
+    batch: commit::Buffers,
+    /// The last generation whose commit was told by [`events::Watch`]; 0 before it listens.
+    told: Arc<AtomicU32>,
+}
+
+impl NftDriver {
+    /// Opens the socket in the calling thread's network namespace and checks that it may be used.
+    pub fn open(options: NftOptions) -> Result<Self, DriverError> {
+        let mut socket = Socket::open().map_err(observe::failed("opening a netlink socket"))?;
+        let generation =
+            socket.generation().map_err(observe::failed("reading the ruleset's generation"))?.id;
+        Ok(Self {
+            socket,
+            options,
+            protects: options.ownership == TableOwnership::Exclusive && kernel_protects(),
+            hold: Hold::Nobodys,
+            generation,
+            leftovers: observe::Leftovers::default(),
+            batch: commit::Buffers::default(),
+            told: Arc::default(),
+        })
+    }
+
+    /// The generation that everything we know belongs to.
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The netlink port of the socket that writes: events carry it.
+    pub const fn port_id(&self) -> u32 {
+        self.socket.port_id()
+    }
+
+    /// Whether the ruleset moved on without our knowing why. Where the owner flag keeps others
+    /// out of our table, it is another table's business, and is taken note of.
+    pub fn drifted(&mut self) -> Result<bool, DriverError> {
+        let now = self
+            .socket
+            .generation()
+            .map_err(observe::failed("reading the ruleset's generation"))?
+            .id;
+        if now == self.generation {
+            return Ok(false);
+        }
+        if self.hold == Hold::Ours || now == self.told.load(Ordering::Acquire) {
+            self.generation = now;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Takes note of other tables' commits that events have told of: a commit planned now is
+    /// planned on them.
+    fn account(&mut self) {
+        let told = self.told.load(Ordering::Acquire);
+        // Generations only grow, and wrap; our own may be ahead of the events.
+        if told != 0 && told.wrapping_sub(self.generation) < u32::MAX / 2 {
+            self.generation = told;
+        }
+    }
+
+    fn told(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.told)
+    }
+
+    /// Whether the table exists.
+    pub fn table_exists(&mut self) -> Result<bool, DriverError> {
+        let id = TableId::new(schema::FAMILY, schema::TABLE);
+        let table = self.socket.table(&id).map_err(observe::failed("looking for the table"))?;
+        Ok(table.is_some())
+    }
+}
+
+impl Driver for NftDriver {
+    fn observe(&mut self) -> Result<Observed, DriverError> {
+        self.look()
+    }
+
+    fn apply(&mut self, transaction: Transaction<'_>) -> Result<Applied, CommitError> {
+        self.commit(transaction)?;
+        self.read_back(transaction.changes).map_err(CommitError::UnknownOutcome)
+    }
+}
+
+const PROTECTED: TableFlags = TableFlags::OWNER.union(TableFlags::PERSIST);
+
+/// `NFT_TABLE_F_PERSIST` came with Linux 6.9 (commit da5141bbe0c2); older kernels would take the
+/// owner flag alone and remove the table with its owner.
+fn kernel_protects() -> bool {
+    let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else { return false };
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (6, 9),
+        _ => false,
+    }
+}
+

@@ -1,0 +1,322 @@
+//! One transaction as one nfnetlink batch.
+//!
+//! Invariants: elements of the same kind that stand together travel in one message; a refusal is
+//! traced back to the change that caused it; with the owner flag on our side a newer generation is
+//! another table's and costs one more send, not a new look.
+
+use std::ops::Range;
+
+use model::{Change, MapName, mark};
+use nfnl::{Batch, BatchError, Chain, ChainId, Denied, ElementRef, Errno, Rejection, SetId, TableFlags, TableId};
+
+use super::{Hold, NftDriver, PROTECTED, TableOwnership, codec, observe, schema};
+use crate::driver::{CommitError, DriverError, Part, Transaction};
+
+/// How often a commit is sent again because other tables moved the generation.
+const RESENDS_MAX: usize = 64;
+
+/// Memory that is used again for each batch.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    batch: Batch,
+    elements: Vec<Encoded>,
+    marks: Vec<u8>,
+    /// For each change of the batch, which changes of the transaction it stands for.
+    runs: Vec<Range<usize>>,
+    /// Changes of the batch before the first element.
+    preamble: usize,
+}
+
+/// One element change in bytes.
+#[derive(Debug, Clone)]
+struct Encoded {
+    /// The place in the transaction.
+    index: usize,
+    map: MapName,
+    kind: Kind,
+    key: codec::Bytes,
+    value: codec::Bytes,
+    mark: Range<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Add,
+    Replace,
+    Delete,
+}
+
+impl NftDriver {
+    pub(super) fn commit(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
+        if let Hold::Anothers(portid) = self.hold {
+            return Err(DriverError::OwnedByAnother { portid }.into());
+        }
+        self.account();
+        let mut buffers = std::mem::take(&mut self.batch);
+        buffers.encode(transaction.changes);
+        let result = self.send(transaction, &mut buffers);
+        self.batch = buffers;
+        result
+    }
+
+    fn send(
+        &mut self,
+        transaction: Transaction<'_>,
+        buffers: &mut Buffers,
+    ) -> Result<(), CommitError> {
+        for _ in 0..RESENDS_MAX {
+            let claims = self.fill(transaction.structure, buffers).map_err(|source| {
+                CommitError::StructureRejected { message: format!("cannot be encoded: {source}") }
+            })?;
+            if buffers.batch.is_empty() {
+                return Ok(());
+            }
+            buffers.batch.expect_generation(self.generation);
+            match self.socket.commit(&mut buffers.batch) {
+                Ok(()) => {
+                    self.committed(transaction.structure, claims);
+                    return Ok(());
+                }
+                Err(BatchError::Stale) if self.hold == Hold::Ours => {
+                    self.generation = self
+                        .socket
+                        .generation()
+                        .map_err(observe::failed("reading the ruleset's generation"))?
+                        .id;
+                }
+                Err(BatchError::Rejected(all)) if claims && unprotectable(&all, buffers) => {
+                    self.protects = false;
+                }
+                Err(error) => return Err(meaning(error, buffers)),
+            }
+        }
+        Err(CommitError::Stale)
+    }
+
+    /// Fills the batch; answers whether it claims the table.
+    fn fill(
+        &self,
+        structure: Option<Part>,
+        buffers: &mut Buffers,
+    ) -> Result<bool, nfnl::TooLong> {
+        let batch = &mut buffers.batch;
+        batch.clear();
+        buffers.runs.clear();
+        let builds = matches!(structure, Some(Part::Maps | Part::Whole));
+        let protect = self.options.ownership == TableOwnership::Exclusive && self.protects;
+        let claims = protect && self.hold != Hold::Ours;
+        if builds {
+            if self.leftovers.unusable {
+                batch.delete(&TableId::new(schema::FAMILY, schema::TABLE))?;
+            }
+            let flags = if protect { PROTECTED } else { TableFlags::NONE };
+            batch.add(&schema::table(flags))?;
+            if !self.leftovers.unusable {
+                self.clear_leftovers(batch)?;
+            }
+            for set in schema::sets(self.options.map_size) {
+                batch.add(&set)?;
+            }
+        } else if claims && self.leftovers.table {
+            batch.add(&schema::table(PROTECTED))?;
+        }
+        buffers.preamble = batch.len();
+        let runs = runs(&buffers.elements);
+        for run in runs {
+            put(batch, &buffers.elements[run.clone()], &buffers.marks, &mut buffers.runs)?;
+        }
+        if matches!(structure, Some(Part::Chains | Part::Whole)) {
+            for chain in schema::chains() {
+                batch.add(&chain)?;
+            }
+            for rule in schema::rules() {
+                batch.add(&rule)?;
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Chains are always built anew: the kernel changes neither hook nor priority of one that
+    /// exists. Rules go first, as they may refer to chains and sets.
+    fn clear_leftovers(&self, batch: &mut Batch) -> Result<(), nfnl::TooLong> {
+        let id = |name: &String| ChainId::new(schema::FAMILY, schema::TABLE, name);
+        for name in &self.leftovers.chains {
+            batch.flush_chain(&id(name))?;
+        }
+        for name in &self.leftovers.chains {
+            batch.delete(&Chain::new(schema::FAMILY, schema::TABLE, name))?;
+        }
+        for name in &self.leftovers.sets {
+            batch.delete(&SetId::new(schema::FAMILY, schema::TABLE, name))?;
+        }
+        for (map, element) in &self.leftovers.elements {
+            batch.delete_elements(&observe::set_id(*map), [element.as_ref()])?;
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, structure: Option<Part>, claims: bool) {
+        // A commit that was compared with a generation makes exactly the next one; 0 is left out
+        // (`nft_base_seq_inc`).
+        self.generation = self.generation.wrapping_add(1).max(1);
+        if structure.is_some() {
+            self.leftovers = observe::Leftovers { table: true, ..Default::default() };
+        }
+        if claims {
+            self.hold = Hold::Ours;
+        }
+    }
+
+    /// Removes the table, if there is one, with everything in it.
+    pub fn remove_table(&mut self) -> Result<(), DriverError> {
+        if !self.table_exists()? {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        let id = TableId::new(schema::FAMILY, schema::TABLE);
+        let encoded = batch.delete(&id).map(drop);
+        let committed = encoded.map_err(BatchError::from).and_then(|()| self.socket.commit(&mut batch));
+        match committed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(failure(error)),
+        }
+    }
+}
+
+/// The kernel does not take the flags: it is older than it says, or the table was made without.
+fn unprotectable(rejections: &[Rejection], buffers: &Buffers) -> bool {
+    rejections.first().is_some_and(|first| {
+        first.change < buffers.preamble
+            && matches!(first.errno, Errno::NOT_SUPPORTED | Errno::INVALID)
+    })
+}
+
+impl Buffers {
+    fn encode(&mut self, changes: &[&Change]) {
+        self.elements.clear();
+        self.marks.clear();
+        let mut last: Option<(&model::Owner, Range<usize>)> = None;
+        for (index, change) in changes.iter().enumerate() {
+            let Change::Element { key, before, after, owner, .. } = change else { continue };
+            let kind = match (before, after) {
+                (_, None) => Kind::Delete,
+                (None, Some(_)) => Kind::Add,
+                (Some(_), Some(_)) => Kind::Replace,
+            };
+            let mark = match &last {
+                Some((same, range)) if *same == &**owner => range.clone(),
+                _ => {
+                    let start = self.marks.len();
+                    self.marks.extend_from_slice(&mark::encode(owner));
+                    start..self.marks.len()
+                }
+            };
+            last = Some((owner, mark.clone()));
+            self.elements.push(Encoded {
+                index,
+                map: key.map(),
+                kind,
+                key: codec::encode_key(key),
+                value: after.as_ref().map_or(codec::NO_BYTES, codec::encode_value),
+                mark,
+            });
+        }
+    }
+}
+
+/// Stretches of elements of one map and kind.
+fn runs(elements: &[Encoded]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (at, element) in elements.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run)
+                if (elements[run.start].map, elements[run.start].kind)
+                    == (element.map, element.kind) =>
+            {
+                run.end = at + 1;
+            }
+            _ => runs.push(at..at + 1),
+        }
+    }
+    runs
+}
+
+fn put(
+    batch: &mut Batch,
+    run: &[Encoded],
+    marks: &[u8],
+    runs: &mut Vec<Range<usize>>,
+) -> Result<(), nfnl::TooLong> {
+    let [first, .., last] = run else {
+        let [only] = run else { return Ok(()) };
+        return put_run(batch, run, marks, runs, only.index..only.index + 1);
+    };
+    put_run(batch, run, marks, runs, first.index..last.index + 1)
+}
+
+fn put_run(
+    batch: &mut Batch,
+    run: &[Encoded],
+    marks: &[u8],
+    runs: &mut Vec<Range<usize>>,
+    places: Range<usize>,
+) -> Result<(), nfnl::TooLong> {
+    let Some(first) = run.first() else { return Ok(()) };
+    let set = observe::set_id(first.map);
+    if first.kind != Kind::Add {
+        batch.delete_elements(&set, run.iter().map(|e| ElementRef::new(e.key.as_slice())))?;
+        runs.push(places.clone());
+    }
+    if first.kind != Kind::Delete {
+        let elements = run.iter().map(|element| {
+            let reference = ElementRef::new(element.key.as_slice())
+                .with_userdata(&marks[element.mark.clone()]);
+            match element.value.as_slice() {
+                [] => reference,
+                value => reference.with_value(value),
+            }
+        });
+        batch.add_elements(&set, elements)?;
+        runs.push(places);
+    }
+    Ok(())
+}
+
+/// What a failed commit means to whoever planned it.
+fn meaning(error: BatchError, buffers: &Buffers) -> CommitError {
+    let rejection = match error {
+        BatchError::Rejected(ref all) => match all.first() {
+            Some(first) => first.clone(),
+            None => return CommitError::Failed(failure(error)),
+        },
+        BatchError::Stale => return CommitError::Stale,
+        BatchError::UnknownOutcome | BatchError::Decode(_) => {
+            return CommitError::UnknownOutcome(failure(error));
+        }
+        other => return CommitError::Failed(failure(other)),
+    };
+    // The kernel does not hold what we thought it did: that is no fault of the change.
+    let surprised = [Errno::NOT_FOUND, Errno::EXISTS, Errno::BUSY].contains(&rejection.errno);
+    let run = rejection.change.checked_sub(buffers.preamble).and_then(|at| buffers.runs.get(at));
+    match run {
+        _ if surprised => CommitError::Stale,
+        None => CommitError::StructureRejected { message: rejection.to_string() },
+        Some(run) => CommitError::Rejected {
+            index: run.start + rejection.element.unwrap_or(0).min(run.len().saturating_sub(1)),
+            errno: rejection.errno.0,
+            message: if rejection.text.is_empty() {
+                rejection.errno.to_string()
+            } else {
+                format!("{}: {}", rejection.errno, rejection.text)
+            },
+        },
+    }
+}
+
+fn failure(error: BatchError) -> DriverError {
+    match error {
+        BatchError::Denied(Denied::OwnedTable(_)) => DriverError::OwnedByAnother { portid: 0 },
+        BatchError::Denied(Denied::Capability) => DriverError::Denied,
+        source => DriverError::Commit { source },
+    }
+}

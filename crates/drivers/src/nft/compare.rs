@@ -1,0 +1,111 @@
+//! Is the table as the schema says? Compared part by part, each difference in words.
+//!
+//! The kernel answers some attributes that were not sent (a range's upper end equal to its lower,
+//! flags that follow from registers); both sides are brought to one form before they are compared.
+
+use model::MapName;
+use nfnl::expr::{Lookup, Masq, Nat};
+use nfnl::{Chain, Expr, Rule, Set, SetFlags, Table, TableFlags};
+
+use super::schema;
+use crate::driver::Structure;
+
+/// What is in the table, but for the elements.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) table: Table,
+    pub(super) sets: Vec<Set>,
+    pub(super) chains: Vec<Chain>,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// `NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED` of `linux/netfilter/nf_nat.h`: the kernel
+/// adds them where registers are given.
+const NAT_FLAGS_IMPLIED: u32 = 3;
+
+/// Compares; `map_size` is the least size of the mapping maps.
+pub(super) fn structure(found: &Found, map_size: u32, protect: bool) -> Structure {
+    let mut unusable = Vec::new();
+    if protect && !found.table.flags.contains(TableFlags::PERSIST) {
+        unusable.push("the table is not protected by the owner flag".to_owned());
+    }
+    for wanted in schema::sets(map_size) {
+        match found.sets.iter().find(|set| set.name == wanted.name) {
+            None => unusable.push(format!("map {} is missing", wanted.name)),
+            Some(set) => unusable.extend(set_difference(set, &wanted)),
+        }
+    }
+    if !unusable.is_empty() {
+        return Structure::Unusable(unusable);
+    }
+    let mut damaged = Vec::new();
+    if found.table.flags.contains(TableFlags::DORMANT) {
+        damaged.push("the table is dormant".to_owned());
+    }
+    let foreign = found.sets.iter().filter(|set| MapName::parse(&set.name).is_none());
+    damaged.extend(foreign.map(|set| format!("set {} is not ours", set.name)));
+    chains(found, &mut damaged);
+    if damaged.is_empty() { Structure::Intact } else { Structure::Damaged(damaged) }
+}
+
+fn set_difference(found: &Set, wanted: &Set) -> Option<String> {
+    let name = &wanted.name;
+    // The kernel marks concatenated sets by itself on some versions.
+    let kind = |set: &Set| (set.flags.bits() & !SetFlags::CONCAT.bits(), set.timeout_ms);
+    if (found.key_type, found.key_len, &found.data)
+        != (wanted.key_type, wanted.key_len, &wanted.data)
+        || kind(found) != kind(wanted)
+    {
+        return Some(format!("map {name} is of another type"));
+    }
+    let (found, wanted) = (found.size.unwrap_or(0), wanted.size.unwrap_or(0));
+    (found < wanted).then(|| format!("map {name} has size {found}, needed is {wanted}"))
+}
+
+fn chains(found: &Found, damaged: &mut Vec<String>) {
+    let rules = schema::rules();
+    for wanted in schema::chains() {
+        let name = &wanted.name;
+        let Some(chain) = found.chains.iter().find(|chain| chain.name == *name) else {
+            damaged.push(format!("chain {name} is missing"));
+            continue;
+        };
+        if chain.base != wanted.base {
+            damaged.push(format!("chain {name} hooks elsewhere"));
+        }
+        let of = |rule: &&Rule| rule.chain == *name;
+        let is: Vec<Vec<Expr>> = found.rules.iter().filter(of).map(normal).collect();
+        let shall: Vec<Vec<Expr>> = rules.iter().filter(of).map(normal).collect();
+        if is != shall {
+            let (is, shall) = (is.len(), shall.len());
+            damaged.push(if is == shall {
+                format!("the rules of chain {name} are altered")
+            } else {
+                format!("chain {name} has {is} rules, needed are {shall}")
+            });
+        }
+    }
+    let ours = schema::chains();
+    let foreign = found.chains.iter().filter(|chain| ours.iter().all(|o| o.name != chain.name));
+    damaged.extend(foreign.map(|chain| format!("chain {} is not ours", chain.name)));
+}
+
+fn normal(rule: &Rule) -> Vec<Expr> {
+    rule.expressions.iter().map(normal_expression).collect()
+}
+
+fn normal_expression(expression: &Expr) -> Expr {
+    let nonzero = |flags: Option<u32>| flags.filter(|flags| *flags != 0);
+    match expression.clone() {
+        Expr::Nat(nat) => Nat {
+            addr_max: nat.addr_max.filter(|max| Some(*max) != nat.addr_min),
+            proto_max: nat.proto_max.filter(|max| Some(*max) != nat.proto_min),
+            flags: nonzero(nat.flags.map(|flags| flags & !NAT_FLAGS_IMPLIED)),
+            ..nat
+        }
+        .into(),
+        Expr::Lookup(lookup) => Lookup { flags: nonzero(lookup.flags), ..lookup }.into(),
+        Expr::Masq(masq) => Masq { flags: nonzero(masq.flags), ..masq }.into(),
+        other => other,
+    }
+}

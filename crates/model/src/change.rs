@@ -78,7 +78,8 @@ pub enum Change {
         /// What is missing or altered.
         reason: Reason,
     },
-    /// One element. `before` and `after` are not both `None`, and differ.
+    /// One element. `before` and `after` are not both `None`. They differ, or the element's mark
+    /// does: then the element is replaced by one of the same value with the owner's mark.
     Element {
         /// The element's key.
         key: Key,

@@ -69,7 +69,7 @@ pub enum PodNetwork {
 }
 
 /// One entry of `spec.containers[].ports`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ContainerPort {
     /// The port's name, by which a Service may refer to it.
     pub name: Option<Box<str>>,

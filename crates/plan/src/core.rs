@@ -1,18 +1,34 @@
 //! The façade: events in, plan out.
+//!
+//! Owns the wiring of the parts and nothing else: which part is told what, in which order. The
+//! flow of an event is in `core::flow`, of a start in `core::start`, of what is said in
+//! `core::say`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::{
-    ChangeOp, Event, Finding, FindingCode, Hold, IpFamily, Key, Mapping, MappingReport, NodePort,
-    Owner, Plan, PortRange, Protocol, Reason, Uid, Value,
+    Change, ChangeOp, Element, Event, Finding, FindingCode, Hold, IpFamily, Key, Mapping,
+    MappingReport, NodePort, Owner, Plan, PortRange, Protocol, Reason, Uid, Value,
 };
 
+use crate::diff::{Diff, Keys};
 use crate::explain::{Explanation, InvalidQuery};
 use crate::journal::{Lease, LeaseChange};
-use crate::ports::Reserved;
-use crate::publish::Publication;
+use crate::ledger::Ledger;
+use crate::npl::Note;
+use crate::ports::{PortTable, Reserved};
+use crate::publish::{Publication, Publisher};
 use crate::report::{Counts, OwnerReport};
+use crate::state::State;
+use crate::{explain, findings, order, report};
+
+mod flow;
+mod say;
+mod start;
+
+use start::Start;
 
 /// What never changes while the agent runs.
 #[derive(Debug, Clone)]
@@ -34,119 +50,214 @@ pub enum Which<'a> {
     Owner(&'a Uid),
 }
 
+/// An element as read back from the kernel, with the owner that its mark names, if it names one.
+pub type ObservedElement = (Key, Value, Option<Arc<Owner>>);
+
 /// The pure core. A new one holds deletions back until [`Core::set_hold`] says otherwise.
 #[derive(Debug)]
 pub struct Core {
-    #[expect(dead_code, reason = "filled in next")]
-    config: Config,
+    pub(crate) state: State,
+    /// Who owns an IP.
+    pub(crate) addresses: Ledger<IpAddr, ()>,
+    /// Who owns an element.
+    pub(crate) keys: Keys,
+    pub(crate) diff: Diff,
+    pub(crate) ports: PortTable,
+    publisher: Publisher,
+    pub(crate) notes: BTreeMap<Uid, Box<[Note]>>,
+    /// What is only known until the first time in sync.
+    start: Option<Start>,
+    hold: Option<Hold>,
+    /// Stands in for the owner of an element without a mark.
+    nobody: Arc<Owner>,
 }
 
-#[expect(
-    unused_variables,
-    clippy::unused_self,
-    clippy::needless_pass_by_ref_mut,
-    clippy::needless_pass_by_value,
-    clippy::unnecessary_wraps,
-    reason = "filled in next"
-)]
 impl Core {
     /// A core that knows nothing yet.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self {
+            state: State::new(config.node),
+            addresses: Ledger::default(),
+            keys: Keys::default(),
+            diff: Diff::default(),
+            ports: PortTable::new(config.range),
+            publisher: Publisher::default(),
+            notes: BTreeMap::new(),
+            start: Some(Start::default()),
+            hold: Some(Hold { reason: "the sources are not in sync yet".to_owned() }),
+            nobody: Arc::new(Owner::netkeep()),
+        }
     }
 
     /// Tells what the kernel holds: all of it. Before the first time in sync, elements with an
     /// owner are adopted; an element without a readable mark is programmed but unwanted. Later,
     /// differences to what we believed are drift and will be mended for this reason.
-    pub fn observe(&mut self, elements: Vec<(Key, Value, Option<Arc<Owner>>)>, why: &Reason) {}
+    ///
+    /// At start call this first, then [`Core::remember`], then tell the events.
+    pub fn observe(&mut self, elements: Vec<ObservedElement>, why: &Reason) {
+        self.observe_all(elements, why);
+    }
 
     /// Tells that elements are gone from the kernel (not merely changed: then [`Core::observe`]).
-    pub fn lost(&mut self, which: Which<'_>, writer: &str) {}
+    pub fn lost(&mut self, which: Which<'_>, writer: &str) {
+        self.lose(which, writer);
+    }
 
-    /// Tells what the journal remembers: leases, and the annotation last seen on each Pod.
-    pub fn remember(&mut self, leases: Vec<Lease>, seen_annotations: BTreeMap<Uid, String>) {}
+    /// Tells what the journal remembers: leases, and the annotation last seen on each Pod (empty
+    /// text: there was none). Call it before any event.
+    pub fn remember(&mut self, leases: Vec<Lease>, seen_annotations: BTreeMap<Uid, String>) {
+        self.take_memory(leases, seen_annotations);
+    }
 
     /// Takes in an event.
-    pub fn apply(&mut self, event: Event) {}
+    pub fn apply(&mut self, event: Event) {
+        let touched = self.state.apply(event);
+        self.settle(touched);
+    }
 
-    /// Refuses deletions, or allows them again. The first `None` means: every source is in sync.
-    pub fn set_hold(&mut self, hold: Option<Hold>) {}
+    /// Refuses deletions, or allows them again. The first `None` means: every source is in sync;
+    /// owners known from the kernel only, which no object confirmed, then lose their claims.
+    pub fn set_hold(&mut self, hold: Option<Hold>) {
+        self.hold = hold;
+        if self.hold.is_none() {
+            self.finish_start();
+        }
+    }
+
+    /// Why deletions are refused, if they are.
+    pub const fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
 
     /// The next port to bind; the same answer until [`Core::reserved`] tells the result.
     pub fn next_reservation(&mut self) -> Option<(Mapping, NodePort)> {
-        None
+        let Self { ports, diff, keys, .. } = self;
+        ports.next_reservation(&|key| {
+            diff.programmed(key, keys.winner(key)).map(|programmed| programmed.mark)
+        })
     }
 
-    /// Tells what came of binding the port.
-    pub fn reserved(&mut self, mapping: &Mapping, port: NodePort, result: Reserved) {}
+    /// Tells what came of binding the port. If nobody wants the port any more, a bound socket
+    /// comes back by [`Core::take_released`].
+    pub fn reserved(&mut self, mapping: &Mapping, port: NodePort, result: Reserved) {
+        self.ports.reserved(mapping, port, result);
+        self.resolve(&mapping.owner.uid.clone());
+    }
 
-    /// Lets the mappings that got no port try again. A released port does so by itself.
-    pub fn retry_exhausted(&mut self) {}
+    /// Lets the mappings that got no port, or no socket, try again, and forgets which ports other
+    /// processes had. For a timer; a released port lets one mapping try again by itself.
+    pub fn retry_exhausted(&mut self) {
+        self.ports.retry_denied();
+    }
 
     /// The sockets to close now: their elements are verified gone.
     pub fn take_released(&mut self) -> Vec<(IpFamily, Protocol, NodePort)> {
-        Vec::new()
+        self.ports.take_released()
     }
 
     /// What the journal has to write down.
     pub fn take_lease_changes(&mut self) -> Vec<LeaseChange> {
-        Vec::new()
+        self.ports.take_changes()
     }
 
-    /// What would be done now, in order. Call it after the reservations are through. Answers the
-    /// same until something is told. `structure` is the driver's finding that the fixed part of
-    /// the table must be built (again), and why.
+    /// What would be done now, in order. Call it after the reservations are through: what waits
+    /// for a port is not in it. Answers the same until something is told. `structure` is the
+    /// driver's finding that the fixed part of the table must be built (again), and why.
     pub fn plan(&mut self, structure: Option<(ChangeOp, String)>) -> Plan {
-        Plan::default()
+        let mut changes = self.diff.changes(&self.keys, &self.nobody);
+        let mut held = Vec::new();
+        if self.hold.is_some() {
+            held = changes.extract_if(.., |change| change.op() == ChangeOp::Delete).collect();
+        }
+        if let Some((op, what)) = structure {
+            let owner = Arc::clone(&self.nobody);
+            changes.push(Change::Structure { op, owner, reason: Reason::Structure(what) });
+        }
+        order::sort(&mut changes);
+        order::sort(&mut held);
+        Plan { changes, held, hold: self.hold.clone(), findings: self.findings() }
     }
 
-    /// Tells what was read back after the changes, and which changes the kernel refused.
+    /// Tells what was read back after the changes, and which changes the kernel refused. Refused
+    /// keys are left out of plans until [`Core::retry_rejected`], or until something else is
+    /// wanted of them.
     pub fn outcome(
         &mut self,
         verified: &[(Key, Option<Value>)],
         rejected: &[(Key, FindingCode, String)],
     ) {
+        for (key, value) in verified {
+            let mark = self.mark(key);
+            if self.diff.verified(*key, self.keys.winner(key), *value) {
+                self.after_news(key, mark.as_ref());
+            }
+        }
+        for (key, code, message) in rejected {
+            self.diff.reject(key, *code, message);
+        }
     }
 
     /// Lets refused changes try again.
-    pub fn retry_rejected(&mut self, which: Which<'_>) {}
-
-    /// The annotations to write now. Each is handed out once; a publisher that fails tries again
-    /// by itself or tells [`Core::published`] what is in place.
-    pub fn take_publications(&mut self) -> Vec<Publication> {
-        Vec::new()
+    pub fn retry_rejected(&mut self, which: Which<'_>) {
+        let keys = &self.keys;
+        self.diff.retry(|key, difference| match which {
+            Which::All => true,
+            Which::Keys(meant) => meant.contains(key),
+            Which::Owner(uid) => {
+                let mark = difference.programmed.as_ref().and_then(|p| p.mark.as_ref());
+                let owner = keys.winner(key).map(|claim| &claim.owner).or(mark);
+                owner.is_some_and(|owner| owner.uid == *uid)
+            }
+        });
     }
 
-    /// Tells which annotation is in place, where that is not what the last event showed.
-    pub fn published(&mut self, uid: &Uid, annotation: Option<&str>) {}
+    /// The annotations to write now: none before the first time in sync; under a hold none that
+    /// takes back what the kernel still does. Each is handed out once; a publisher that fails
+    /// tries again by itself, or tells [`Core::published`] what is in place.
+    pub fn take_publications(&mut self) -> Vec<Publication> {
+        self.publications()
+    }
+
+    /// Tells which annotation is in place, where that is not what the last event showed: a source
+    /// that does not carry our writings back, a write that failed, a change by somebody else.
+    pub fn published(&mut self, uid: &Uid, annotation: Option<&str>) {
+        self.publisher.told(uid, annotation);
+    }
 
     /// What a person should know.
     pub fn findings(&self) -> Vec<Finding> {
-        Vec::new()
+        findings::all(self)
     }
 
     /// Every mapping, as `show npl` lists them.
     pub fn npl_report(&self) -> Vec<MappingReport> {
-        Vec::new()
+        report::npl(self)
     }
 
     /// Every owner of an IP or an element.
     pub fn owners(&self) -> Vec<OwnerReport> {
-        Vec::new()
+        report::owners(self)
     }
 
     /// What the kernel shall hold.
-    pub fn desired(&self) -> Vec<model::Element> {
-        Vec::new()
+    pub fn desired(&self) -> impl Iterator<Item = Element> {
+        self.keys.winners().map(|(key, claim)| Element {
+            key: *key,
+            value: claim.value,
+            owner: Arc::clone(&claim.owner),
+        })
     }
 
     /// Which objects make something so, and why.
     pub fn explain(&self, query: &str) -> Result<Explanation, InvalidQuery> {
-        Err(InvalidQuery(query.to_owned()))
+        explain::explain(self, query)
     }
 
     /// How much there is.
     pub fn counts(&self) -> Counts {
-        Counts::default()
+        report::counts(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

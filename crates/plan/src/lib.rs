@@ -12,17 +12,26 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annotation;
+mod cause;
 pub mod core;
+pub mod diff;
 pub mod explain;
+mod findings;
 pub mod journal;
+pub mod ledger;
+pub mod npl;
+pub mod order;
+pub mod ports;
 pub mod publish;
+pub mod render;
 pub mod report;
+pub mod state;
 
-pub use crate::core::{Config, Core};
+pub use crate::cause::Cause;
+pub use crate::core::{Config, Core, ObservedElement, Which};
 pub use crate::explain::{Explanation, InvalidQuery};
 pub use crate::journal::{Lease, LeaseChange};
 pub use crate::ports::Reserved;
 pub use crate::publish::{Annotation, Publication};
 pub use crate::report::{Counts, OwnerReport};
-
-pub mod ports;

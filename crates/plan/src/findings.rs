@@ -1,0 +1,279 @@
+//! What a person should know, drawn from the state as it is: a finding is there for exactly as
+//! long as what it tells of.
+//!
+//! Costs what there is to tell, not what there is: each part keeps its own list of oddities.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use model::owner::Life;
+use model::{Finding, FindingCode, Mapping, Owner, Rank, Severity};
+
+use crate::cause::Cause;
+use crate::core::Core;
+use crate::npl::Note;
+use crate::ports::{Denial, Refusal};
+
+/// At most this many keys are named as evidence of one finding.
+const EVIDENCE_MAX: usize = 8;
+
+/// All findings, sorted.
+pub(crate) fn all(core: &Core) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    addresses(core, &mut findings);
+    notes(core, &mut findings);
+    node(core, &mut findings);
+    ports(core, &mut findings);
+    elements(core, &mut findings);
+    findings.sort();
+    findings
+}
+
+fn addresses(core: &Core, findings: &mut Vec<Finding>) {
+    for ip in core.addresses.contested() {
+        let claims: Vec<(&Owner, Rank)> =
+            core.addresses.claims(ip).map(|(claim, rank)| (&*claim.owner, rank)).collect();
+        let Some((&(winner, best), losers)) = claims.split_first() else { continue };
+        if best.life != Life::Live {
+            continue;
+        }
+        for &(loser, rank) in losers {
+            match rank.life {
+                Life::Live => {
+                    findings.push(conflict(*ip, winner, loser, &reason(best, rank), true));
+                    findings.push(conflict(*ip, loser, winner, &reason(best, rank), false));
+                }
+                Life::Terminal => findings.push(reused(*ip, loser, winner)),
+                Life::Remembered => {}
+            }
+        }
+    }
+}
+
+/// Why the first rank is the greater.
+pub(crate) fn reason(best: Rank, other: Rank) -> String {
+    if best.life != other.life {
+        "only it still runs".to_owned()
+    } else if best.sandbox != other.sandbox {
+        "only its network namespace was seen on this node".to_owned()
+    } else if best.started != other.started {
+        "it started later".to_owned()
+    } else {
+        "both started at the same time, and its UID is the greater".to_owned()
+    }
+}
+
+fn conflict(ip: IpAddr, subject: &Owner, other: &Owner, why: &str, wins: bool) -> Finding {
+    let message = if wins {
+        format!("{ip} is claimed by {other} too; this Pod has it, because {why}")
+    } else {
+        format!(
+            "{ip} is claimed by {other} too, which has it, because {why}; mappings of this Pod to it are off"
+        )
+    };
+    Finding {
+        code: FindingCode::AddressConflict,
+        severity: Severity::Warning,
+        subject: subject.to_string(),
+        message,
+        evidence: vec![
+            format!("{subject} (uid {}) status.podIPs: {ip}", subject.uid),
+            format!("{other} (uid {}) status.podIPs: {ip}", other.uid),
+        ],
+        advice: "find out which of them really has the address; delete the other Pod".to_owned(),
+        fixable: false,
+    }
+}
+
+fn reused(ip: IpAddr, finished: &Owner, live: &Owner) -> Finding {
+    Finding {
+        code: FindingCode::ReusedIp,
+        severity: Severity::Info,
+        subject: finished.to_string(),
+        message: format!("it has finished, and its {ip} is {live}'s now"),
+        evidence: vec![format!("{finished} (uid {}) status.podIPs: {ip}", finished.uid)],
+        advice: "nothing to do; deleting the finished Pod ends this note".to_owned(),
+        fixable: false,
+    }
+}
+
+fn notes(core: &Core, findings: &mut Vec<Finding>) {
+    for (uid, notes) in &core.notes {
+        let Some(pod) = core.state.pod(uid) else { continue };
+        for note in notes {
+            let (slug, severity, message, advice) = describe(note, core, &pod.owner);
+            findings.push(Finding {
+                code: slug,
+                severity,
+                subject: pod.owner.to_string(),
+                message,
+                evidence: vec![format!("uid {uid}")],
+                advice: advice.to_owned(),
+                fixable: false,
+            });
+        }
+    }
+}
+
+fn describe(
+    note: &Note,
+    core: &Core,
+    pod: &Owner,
+) -> (FindingCode, Severity, String, &'static str) {
+    match note {
+        Note::UnresolvedPort { service, port, protocol } => (
+            FindingCode::UnresolvedPort,
+            Severity::Warning,
+            format!(
+                "Service {}/{service} leads to the {protocol} port named {port:?}, which no container of the Pod has",
+                pod.namespace
+            ),
+            "name the container port so, or let the Service lead to a number",
+        ),
+        Note::NoPodIp(family) => (
+            FindingCode::DualStackAsymmetry,
+            Severity::Warning,
+            format!("a Service asks for {family}, of which the Pod has no IP"),
+            "give the Pod network this family, or take it from the Service's ipFamilies",
+        ),
+        Note::NoNodeIp(family) => (
+            FindingCode::DualStackAsymmetry,
+            Severity::Warning,
+            format!(
+                "a Service asks for {family}, of which node {} has no address",
+                core.state.node_name()
+            ),
+            "give the node an address of this family, or take it from the Service's ipFamilies",
+        ),
+        Note::InvalidIp(ip) => (
+            FindingCode::InvalidObject,
+            Severity::Warning,
+            format!("its IP {ip} can belong to no Pod; it is ignored"),
+            "look at status.podIPs, and at the network plugin that wrote it",
+        ),
+    }
+}
+
+fn node(core: &Core, findings: &mut Vec<Finding>) {
+    let stated = core
+        .state
+        .node()
+        .is_some_and(|node| !(node.external_ips.is_empty() && node.internal_ips.is_empty()));
+    if stated || core.keys.is_empty() || core.state.pods().any(|pod| !pod.host_ips.is_empty()) {
+        return;
+    }
+    let name = core.state.node_name();
+    findings.push(Finding {
+        code: FindingCode::InvalidObject,
+        severity: Severity::Warning,
+        subject: format!("Node {name}"),
+        message: "no address of the node is known: mappings work, but none can be published".into(),
+        evidence: vec![match core.state.node() {
+            Some(_) => "its status.addresses has no ExternalIP and no InternalIP".to_owned(),
+            None => "there is no such object".to_owned(),
+        }],
+        advice: "check that the agent's node name is the Node's name".to_owned(),
+        fixable: false,
+    });
+}
+
+fn ports(core: &Core, findings: &mut Vec<Finding>) {
+    for (mapping, denial) in core.ports.denied() {
+        findings.push(denied(core, mapping, denial));
+    }
+    for (mapping, refusal) in core.ports.refused() {
+        findings.push(refused(mapping, refusal));
+    }
+}
+
+fn denied(core: &Core, mapping: &Mapping, denial: &Denial) -> Finding {
+    let Mapping { owner, pod_port, protocol, family } = mapping;
+    let (slug, message, advice) = match denial {
+        Denial::Exhausted => (
+            FindingCode::RangeExhausted,
+            format!(
+                "no {family} {protocol} port in {} is free for its port {pod_port}",
+                core.ports.range()
+            ),
+            "widen the port range, or expose fewer ports",
+        ),
+        Denial::Failed(why) => (
+            FindingCode::ReservationFailed,
+            format!("the {protocol} node port for its port {pod_port} could not be opened: {why}"),
+            "raise the limit of open files of the agent",
+        ),
+    };
+    let taken: Vec<String> = core
+        .ports
+        .taken()
+        .filter(|(f, p, ..)| f == family && p == protocol)
+        .take(EVIDENCE_MAX)
+        .map(|(_, protocol, port, holder)| held_by(protocol, port, holder))
+        .collect();
+    Finding {
+        code: slug,
+        severity: Severity::Error,
+        subject: owner.to_string(),
+        message,
+        evidence: taken,
+        advice: advice.to_owned(),
+        fixable: false,
+    }
+}
+
+fn held_by(protocol: model::Protocol, port: model::NodePort, holder: &str) -> String {
+    let holder = if holder.is_empty() { "another process" } else { holder };
+    format!("{protocol} {port} is held by {holder}")
+}
+
+fn refused(mapping: &Mapping, refusal: &Refusal) -> Finding {
+    let Mapping { owner, pod_port, protocol, .. } = mapping;
+    Finding {
+        code: FindingCode::PortConflict,
+        severity: Severity::Warning,
+        subject: owner.to_string(),
+        message: format!(
+            "its port {pod_port} could not keep {protocol} {}, which another process has; it got another",
+            refusal.port
+        ),
+        evidence: vec![held_by(*protocol, refusal.port, &refusal.holder)],
+        advice: "keep other processes out of the port range (net.ipv4.ip_local_reserved_ports)"
+            .to_owned(),
+        fixable: true,
+    }
+}
+
+fn elements(core: &Core, findings: &mut Vec<Finding>) {
+    let mut drift: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (key, difference) in core.diff.iter() {
+        let mark = difference.programmed.as_ref().and_then(|p| p.mark.as_ref());
+        let owner = core.keys.winner(key).map(|claim| &claim.owner).or(mark);
+        if let Some(rejection) = &difference.rejected {
+            findings.push(Finding {
+                code: rejection.code,
+                severity: Severity::Error,
+                subject: owner.map_or_else(|| key.to_string(), ToString::to_string),
+                message: format!("the kernel refused {key}: {}", rejection.message),
+                evidence: vec![difference.cause.reason().to_string()],
+                advice: "other objects are not affected; it is tried again later".to_owned(),
+                fixable: true,
+            });
+        }
+        if let Cause::Drift(writer) = &difference.cause {
+            drift.entry(writer).or_default().push(key.to_string());
+        }
+    }
+    for (writer, mut keys) in drift {
+        let count = keys.len();
+        keys.truncate(EVIDENCE_MAX);
+        findings.push(Finding {
+            code: FindingCode::ForeignWrite,
+            severity: Severity::Warning,
+            subject: "table netkeep".to_owned(),
+            message: format!("{writer} altered {count} element(s)"),
+            evidence: keys,
+            advice: "find out why it writes to this table; it is being repaired".to_owned(),
+            fixable: true,
+        });
+    }
+}

@@ -1,0 +1,214 @@
+//! The NodePortLocal resolver: for one Pod, everything it is to get.
+//!
+//! A pure function of the Pod, the Services that select it, the Node and who owns the Pod's IPs.
+//! The rules are Antrea's (types, target ports, named ports, hostPort, families); what differs is
+//! said where it differs. Ports on the node are not chosen here (`ports`).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use model::object::{PodNetwork, ServiceFamilies, TargetPort};
+use model::owner::Life;
+use model::{IpFamily, Node, NodePort, PodPort, Protocol, Service};
+
+use crate::ports::Target;
+use crate::state::{PodRecord, is_pod_ip};
+
+/// One mapping that a Pod is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// What it is for.
+    pub target: Target,
+    /// How it is served.
+    pub via: Via,
+    /// The node's address that goes with it; `None` if no address of the node is known at all.
+    pub node_ip: Option<IpAddr>,
+}
+
+/// How a mapping is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// By an element that leads to this IP of the Pod.
+    Element(IpAddr),
+    /// Without any doing of ours: the runtime maps this port already, or the Pod is on the node's
+    /// network. The IP is the Pod's.
+    HostPort(NodePort, IpAddr),
+    /// Not for now: the Pod has no IP of this family yet (or not any more).
+    NoIp,
+    /// Not for now: another Pod owns this IP.
+    Lost(IpAddr),
+}
+
+/// Something about a Pod that its owner should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// A Service's named target port is none of the Pod's.
+    UnresolvedPort {
+        /// The Service's name.
+        service: Box<str>,
+        /// The name of the port.
+        port: Box<str>,
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// A Service asks for a family of which the Pod has no IP.
+    NoPodIp(IpFamily),
+    /// A Service asks for a family of which the node has no address.
+    NoNodeIp(IpFamily),
+    /// An IP that can belong to no Pod.
+    InvalidIp(IpAddr),
+}
+
+/// What a Pod is to get, sorted by target, and what is to be said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resolution {
+    /// The mappings.
+    pub wants: Vec<Want>,
+    /// The notes, sorted.
+    pub notes: Vec<Note>,
+}
+
+/// What the node's address of a family is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NodeAddress {
+    Known(IpAddr),
+    /// The node has addresses, but none of this family.
+    OtherFamily,
+    /// Nothing is known: not even our Node object.
+    Unknown,
+}
+
+/// Resolves one Pod. `owns` tells whether the Pod owns an IP.
+pub fn resolve(
+    pod: &PodRecord,
+    services: &[&Service],
+    node: Option<&Node>,
+    owns: impl Fn(&IpAddr) -> bool,
+) -> Resolution {
+    if pod.life == Life::Terminal {
+        // Its sandbox is gone and its IP may be another's tomorrow.
+        return Resolution::default();
+    }
+    let mut notes = BTreeSet::new();
+    if pod.network == PodNetwork::Own {
+        notes.extend(pod.ips.iter().filter(|ip| !is_pod_ip(ip)).copied().map(Note::InvalidIp));
+    }
+    let mut targets = BTreeSet::new();
+    for service in services {
+        let families = families(&service.families, pod);
+        for (pod_port, protocol) in pod_ports(service, pod, &mut notes) {
+            targets.extend(families.iter().map(|&family| Target { pod_port, protocol, family }));
+        }
+    }
+    let wants = targets
+        .into_iter()
+        .filter_map(|target| want(target, pod, node, &owns, &mut notes))
+        .collect();
+    Resolution { wants, notes: notes.into_iter().collect() }
+}
+
+fn want(
+    target: Target,
+    pod: &PodRecord,
+    node: Option<&Node>,
+    owns: &impl Fn(&IpAddr) -> bool,
+    notes: &mut BTreeSet<Note>,
+) -> Option<Want> {
+    let valid = |ip: &&IpAddr| pod.network == PodNetwork::Host || is_pod_ip(ip);
+    let address = node_address(target.family, node, pod);
+    let node_ip = match address {
+        NodeAddress::Known(ip) => Some(ip),
+        NodeAddress::OtherFamily | NodeAddress::Unknown => None,
+    };
+    let Some(ip) = pod.ips.iter().filter(valid).find(|ip| IpFamily::of(ip) == target.family) else {
+        if pod.ips.iter().any(|ip| valid(&ip)) {
+            notes.insert(Note::NoPodIp(target.family));
+            return None;
+        }
+        return Some(Want { target, via: Via::NoIp, node_ip });
+    };
+    if address == NodeAddress::OtherFamily {
+        notes.insert(Note::NoNodeIp(target.family));
+        return None;
+    }
+    let via = match host_port(target, pod) {
+        Some(port) => Via::HostPort(port, *ip),
+        None if owns(ip) => Via::Element(*ip),
+        None => Via::Lost(*ip),
+    };
+    Some(Want { target, via, node_ip })
+}
+
+/// The port at which the node serves this target already.
+fn host_port(target: Target, pod: &PodRecord) -> Option<NodePort> {
+    let stated = pod
+        .ports
+        .iter()
+        .filter(|p| p.port == target.pod_port && p.protocol == target.protocol)
+        .find_map(|p| p.host_port);
+    match pod.network {
+        PodNetwork::Own => stated,
+        PodNetwork::Host => {
+            stated.or_else(|| NodePort::try_from(i64::from(target.pod_port.get())).ok())
+        }
+    }
+}
+
+/// The Pod's ports that a Service leads to. A name is looked up among the container ports of the
+/// same protocol, of which several containers may have one each.
+fn pod_ports(
+    service: &Service,
+    pod: &PodRecord,
+    notes: &mut BTreeSet<Note>,
+) -> BTreeSet<(PodPort, Protocol)> {
+    let mut found = BTreeSet::new();
+    for port in &service.ports {
+        let protocol = port.protocol;
+        let name = match &port.target {
+            TargetPort::Number(number) => {
+                found.insert((*number, protocol));
+                continue;
+            }
+            TargetPort::Name(name) => name,
+        };
+        let named =
+            pod.ports.iter().filter(|p| p.protocol == protocol && p.name.as_ref() == Some(name));
+        let numbers: Vec<_> = named.map(|p| (p.port, protocol)).collect();
+        if numbers.is_empty() {
+            notes.insert(Note::UnresolvedPort {
+                service: service.meta.name.clone(),
+                port: name.clone(),
+                protocol,
+            });
+        }
+        found.extend(numbers);
+    }
+    found
+}
+
+fn families(families: &ServiceFamilies, pod: &PodRecord) -> Vec<IpFamily> {
+    match families {
+        ServiceFamilies::Listed(listed) => listed.clone(),
+        ServiceFamilies::Dual => IpFamily::ALL.to_vec(),
+        ServiceFamilies::Unstated(Some(family)) => vec![*family],
+        ServiceFamilies::Unstated(None) => {
+            vec![pod.ips.first().map_or(IpFamily::V4, IpFamily::of)]
+        }
+    }
+}
+
+/// The Node's address of this family, else the one that the Pod's status names.
+fn node_address(family: IpFamily, node: Option<&Node>, pod: &PodRecord) -> NodeAddress {
+    let of_pod = || pod.host_ips.iter().copied().find(|ip| IpFamily::of(ip) == family);
+    let stated = node.and_then(|node| node.address(family)).or_else(of_pod);
+    let any = !pod.host_ips.is_empty()
+        || node.is_some_and(|node| !(node.external_ips.is_empty() && node.internal_ips.is_empty()));
+    match stated {
+        Some(ip) => NodeAddress::Known(ip),
+        None if any => NodeAddress::OtherFamily,
+        None => NodeAddress::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests;

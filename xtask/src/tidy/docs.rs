@@ -1,5 +1,7 @@
 //! Rule `doc-paths`: a path of the repository that a document or a comment names exists.
 
+use std::collections::BTreeSet;
+
 use super::Violation;
 use super::tree::Tree;
 
@@ -13,7 +15,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<Violation> {
     for doc in &tree.docs {
         for (number, line) in doc.text.lines().enumerate() {
             let links = links(line).filter_map(|link| resolve(&doc.path, link));
-            for path in words(line).map(str::to_owned).chain(links) {
+            let named: BTreeSet<String> = words(line).map(str::to_owned).chain(links).collect();
+            for path in named {
                 report(tree, &doc.path, number, &path, &mut found);
             }
         }

@@ -25,6 +25,7 @@ use crate::state::State;
 use crate::{explain, findings, order, report};
 
 mod flow;
+mod look;
 mod say;
 mod start;
 

@@ -301,6 +301,13 @@ impl PortTable {
             .filter_map(|&(target, port)| Some((target, port, self.entry(target, port)?.state)))
     }
 
+    /// Every lease, leaving ones too.
+    pub fn all(&self) -> impl Iterator<Item = (Mapping, NodePort)> {
+        self.by_owner.iter().flat_map(|(owner, leases)| {
+            leases.iter().map(|(target, port)| (target.of(owner), *port))
+        })
+    }
+
     /// Who holds a port, and how.
     pub fn holder(
         &self,

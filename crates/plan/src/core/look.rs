@@ -1,0 +1,29 @@
+//! What others need to see of the whole: leases for the journal, Pods for the publisher.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::Owner;
+
+use super::Core;
+use crate::journal::Lease;
+
+impl Core {
+    /// Whether the sources have never been in sync since the start.
+    pub const fn awaits_sync(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// Every lease, those on their way out too: they are over when their element is gone.
+    pub fn leases(&self) -> impl Iterator<Item = Lease> {
+        self.ports.all().map(|(mapping, port)| Lease { mapping, port })
+    }
+
+    /// Every Pod that may have something published: those that the sources tell of, and those
+    /// that so far only the kernel or the journal remember.
+    pub fn pods(&self) -> impl Iterator<Item = Arc<Owner>> {
+        let remembered = self.ports.all().map(|(mapping, _)| mapping.owner);
+        let known = self.state.pods().map(|pod| Arc::clone(&pod.owner));
+        remembered.chain(known).collect::<BTreeSet<_>>().into_iter()
+    }
+}

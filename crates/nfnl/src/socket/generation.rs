@@ -1,0 +1,104 @@
+//! Owns the generation of a namespace's ruleset: reading it, and reading other things consistently by it.
+
+use super::{Exchange, Request, Socket, Style};
+use crate::{
+    Error,
+    consts::{NFT_MSG_GETGEN, NFTA_GEN_ID, NFTA_GEN_PROC_NAME, NFTA_GEN_PROC_PID},
+    wire::{Attributes, DecodeError},
+};
+
+/// How often a read is tried again when the ruleset changes under it.
+pub(super) const ATTEMPTS: u32 = 16;
+
+/// The generation of a network namespace's ruleset. Every commit of anybody in the namespace moves it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Generation {
+    /// Its number.
+    pub id: u32,
+    /// In an event: process (thread) id of the writer. In an answer to [`Socket::generation`]: of the asker.
+    pub pid: Option<u32>,
+    /// Name of that process.
+    pub process: Option<String>,
+}
+
+impl Generation {
+    /// Reads the attributes of a message about the generation.
+    pub fn decode(attributes: Attributes<'_>) -> Result<Self, DecodeError> {
+        let (mut id, mut pid, mut process) = (None, None, None);
+        for attribute in attributes {
+            let a = attribute?;
+            match a.kind {
+                NFTA_GEN_ID => id = Some(a.be32()?),
+                NFTA_GEN_PROC_PID => pid = Some(a.be32()?),
+                NFTA_GEN_PROC_NAME => process = Some(a.string()),
+                _ => {}
+            }
+        }
+        let id = id.ok_or(DecodeError::Missing { of: "generation", kind: NFTA_GEN_ID })?;
+        Ok(Self { id, pid, process })
+    }
+}
+
+impl Socket {
+    /// The current generation: one exchange, about a microsecond.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn generation(&mut self) -> Result<Generation, Error> {
+        let mut generation = None;
+        let request = Request::new("read the generation", 0, Style::Acked);
+        self.nft(
+            NFT_MSG_GETGEN,
+            request,
+            |_| {},
+            |message| {
+                generation = Some(Generation::decode(message.netfilter()?.1)?);
+                Ok(())
+            },
+        )?;
+        generation.ok_or(Error::Lost { action: "read the generation" })
+    }
+
+    /// Runs `read` until the generation was the same before and after it, and returns what it read and that generation.
+    ///
+    /// ```no_run
+    /// # let mut socket = nfnl::Socket::open()?;
+    /// let ((tables, chains), generation) = socket.read_consistent(|socket| {
+    ///     Ok((socket.tables(nfnl::Family::ANY)?, socket.chains(nfnl::Family::ANY, None)?))
+    /// })?;
+    /// # Ok::<(), nfnl::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Changing`] if the ruleset moved during every attempt, or what `read` returned.
+    pub fn read_consistent<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<(T, Generation), Error> {
+        let mut before = self.generation()?;
+        for _ in 0..ATTEMPTS {
+            let value = read(self);
+            let after = self.generation()?;
+            if before.id == after.id {
+                return Ok((value?, after));
+            }
+            before = after;
+        }
+        Err(Error::Changing { attempts: ATTEMPTS })
+    }
+
+    /// Runs one dump until it was not interrupted by a change; `start` makes a fresh collection for each attempt.
+    pub(super) fn retry<T>(
+        &mut self,
+        mut start: impl FnMut() -> T,
+        mut dump: impl FnMut(&mut Self, &mut T) -> Result<Exchange, Error>,
+    ) -> Result<T, Error> {
+        for _ in 0..ATTEMPTS {
+            let mut collected = start();
+            if let Exchange::Done = dump(self, &mut collected)? {
+                return Ok(collected);
+            }
+        }
+        Err(Error::Changing { attempts: ATTEMPTS })
+    }
+}

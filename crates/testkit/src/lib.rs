@@ -1,1 +1,26 @@
-//! TODO
+//! What tests of several crates share. For tests only: everything here panics, with what was
+//! found, instead of returning an error.
+//!
+//! Owns: manifests as the API server prints them (`Pod`, `Service`, `Node`), folders of them
+//! (`Folder`), the `netkeep` program under test (`AgentProcess`, `netkeep`), writers that are not us
+//! (`foreign`) and waiting with an end (`eventually`).
+//!
+//! Invariant: what a test makes is its own, and is gone when the value is dropped, after a failure
+//! too.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "for tests only")]
+#![allow(clippy::missing_panics_doc, reason = "everything panics, as said above")]
+
+mod folder;
+pub mod foreign;
+mod fresh;
+mod manifest;
+mod poll;
+mod program;
+
+pub use folder::Folder;
+pub use fresh::require_fresh_netns;
+pub use manifest::{Manifest, Node, Pod, Service, Target, documents, list};
+pub use poll::{DEADLINE, eventually};
+pub use program::{AgentProcess, Output, netkeep, netkeep_for};

@@ -1,3 +1,5 @@
+//! Namespaces of the real kernel.
+
 use std::net::{TcpListener, TcpStream};
 
 use super::*;

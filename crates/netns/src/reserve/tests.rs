@@ -1,3 +1,5 @@
+//! Reserved ports on the real kernel.
+
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 
 use super::*;

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type Send = Arc<dyn Fn(Query) -> bool + std::marker::Send + Sync>;
 
 /// Listens, and serves on a thread of its own.
-pub fn serve(
+pub(crate) fn serve(
     address: SocketAddr,
     send: impl Fn(Query) -> bool + std::marker::Send + Sync + 'static,
 ) -> io::Result<()> {

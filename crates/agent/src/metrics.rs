@@ -55,7 +55,7 @@ const DIR: Source = Source { source: "dir" };
 
 /// All metrics of the agent.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     sync: Histogram,
     event_to_kernel: Histogram,
@@ -80,7 +80,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Everything at zero.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // 16 µs to 8.4 s, and 32 µs to 16.8 s: a change is expected around 100 µs.
         let histogram = |start: f64| Histogram::new(exponential_buckets(start, 2.0, 20));
         let mut metrics = Self {
@@ -141,7 +141,7 @@ impl Metrics {
     }
 
     /// A source said something.
-    pub fn source(&self, message: &SourceMessage) {
+    pub(crate) fn source(&self, message: &SourceMessage) {
         let fresh = i64::from(message.hold.is_none());
         let before = self.fresh.get_or_create(&DIR).set(fresh);
         if fresh == 0 && before == 1 {
@@ -151,7 +151,7 @@ impl Metrics {
     }
 
     /// A step is over; `received` says when its causes were learnt of.
-    pub fn settled(&self, settled: &Settled, took: Duration, received: &[Instant]) {
+    pub(crate) fn settled(&self, settled: &Settled, took: Duration, received: &[Instant]) {
         if settled.wrote() {
             self.sync.observe(took.as_secs_f64());
             received.iter().for_each(|at| self.event_to_kernel.observe(at.elapsed().as_secs_f64()));
@@ -172,7 +172,7 @@ impl Metrics {
     }
 
     /// Another writer's change is being repaired.
-    pub fn drift(&self, touch: &Touch) {
+    pub(crate) fn drift(&self, touch: &Touch) {
         let kind = match touch {
             Touch::ElementsGone(_) => DriftKind::Element,
             Touch::Other(_) | Touch::Unknown => DriftKind::Structure,
@@ -181,12 +181,12 @@ impl Metrics {
     }
 
     /// Stale flows were removed.
-    pub fn cut(&self, flows: usize) {
+    pub(crate) fn cut(&self, flows: usize) {
         self.flows_cut.inc_by(flows as u64);
     }
 
     /// Everything as text, with the gauges read now.
-    pub fn text<D: Driver>(
+    pub(crate) fn text<D: Driver>(
         &self,
         keeper: &Keeper<D>,
         generation: u32,

@@ -21,7 +21,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use drivers::nft::{NftDriver, NftOptions};
-use drivers::{Driver, DriverError};
+use drivers::DriverError;
 use model::Reason;
 use thiserror::Error;
 

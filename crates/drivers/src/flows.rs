@@ -14,7 +14,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use model::{NodePort, PodPort, Protocol};
-use nfnl::conntrack::{Conntrack, Entry, Filter};
+use nfnl::Socket;
+use nfnl::conntrack::{Entry, Filter, L4, TupleFilter};
 use thiserror::Error;
 
 /// Up to so many ports the kernel filters, one walk each; beyond it one walk brings everything.
@@ -57,7 +58,7 @@ fn failed(action: &'static str) -> impl FnOnce(nfnl::Error) -> FlowsError {
 /// Cuts flows; opens its socket when it is first needed.
 #[derive(Debug, Default)]
 pub struct Cutter {
-    conntrack: Option<Conntrack>,
+    conntrack: Option<Socket>,
 }
 
 impl Cutter {
@@ -87,25 +88,20 @@ impl Cutter {
 
         let conntrack = match &mut self.conntrack {
             Some(conntrack) => conntrack,
-            None => self.conntrack.insert(Conntrack::open().map_err(failed("read"))?),
+            None => self.conntrack.insert(Socket::open().map_err(failed("read"))?),
         };
         let mut found = Vec::new();
-        if ports.len() <= FILTERED_MAX {
-            for (protocol, port) in ports {
-                let filter = Filter::new().protocol(protocol.number()).original_port(port.get());
-                conntrack
-                    .for_each(&filter, |entry| found.extend(stale(entry).then(|| entry.clone())))
-                    .map_err(failed("read"))?;
-            }
-        } else {
-            conntrack
-                .for_each(&Filter::new(), |entry| found.extend(stale(entry).then(|| entry.clone())))
+        for filter in filters(&ports) {
+            found = conntrack
+                .fold_conntrack(&filter, found, |found, entry| {
+                    found.extend(stale(entry).then_some(*entry));
+                })
                 .map_err(failed("read"))?;
         }
         let mut cut = 0;
         for entry in found {
             // Gone by itself meanwhile, or replaced by another: both are fine.
-            cut += usize::from(conntrack.delete(&entry).map_err(failed("delete"))?);
+            cut += usize::from(conntrack.conntrack_delete(&entry).map_err(failed("delete"))?);
         }
         Ok(cut)
     }
@@ -130,9 +126,27 @@ fn is_stale(
     routes.contains(&Route { protocol, node_port, ip: answered.ip(), pod_port })
 }
 
+/// For few ports one filtered walk each; beyond that one walk that brings everything.
+fn filters(ports: &BTreeSet<(Protocol, NodePort)>) -> Vec<Filter> {
+    if ports.len() > FILTERED_MAX {
+        return vec![Filter::default()];
+    }
+    let of = |(protocol, port): &(Protocol, NodePort)| Filter {
+        orig: TupleFilter {
+            protocol: Some(protocol.number()),
+            dst_port: Some(port.get()),
+            ..TupleFilter::default()
+        },
+        ..Filter::default()
+    };
+    ports.iter().map(of).collect()
+}
+
 /// Protocol, where the flow entered (original destination), and who answers it (reply source).
 fn ends(entry: &Entry) -> Option<(Protocol, SocketAddr, SocketAddr)> {
-    let protocol = Protocol::from_number(entry.original.protocol)?;
-    let (original, reply) = (&entry.original, &entry.reply);
-    Some((protocol, original.destination()?, reply.source()?))
+    let protocol = Protocol::from_number(entry.orig.protocol)?;
+    let (L4::Ports { dst, .. }, L4::Ports { src, .. }) = (entry.orig.l4, entry.reply.l4) else {
+        return None;
+    };
+    Some((protocol, (entry.orig.dst, dst).into(), (entry.reply.src, src).into()))
 }

@@ -14,5 +14,7 @@ pub mod driver;
 pub mod flows;
 pub mod nft;
 
-pub use driver::{Applied, CommitError, Driver, DriverError, Observed, Part, Structure, Transaction};
+pub use driver::{
+    Applied, CommitError, Driver, DriverError, Observed, Part, Structure, Transaction,
+};
 pub use nft::NftDriver;

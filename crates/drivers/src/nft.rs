@@ -149,7 +149,10 @@ impl Driver for NftDriver {
     }
 }
 
-const PROTECTED: TableFlags = TableFlags::OWNER.union(TableFlags::PERSIST);
+/// The flags that keep others out, and the table alive without us.
+fn protected() -> TableFlags {
+    TableFlags::OWNER | TableFlags::PERSIST
+}
 
 /// `NFT_TABLE_F_PERSIST` came with Linux 6.9 (commit da5141bbe0c2); older kernels would take the
 /// owner flag alone and remove the table with its owner.
@@ -161,4 +164,3 @@ fn kernel_protects() -> bool {
         _ => false,
     }
 }
-

@@ -23,8 +23,14 @@ impl<D: Driver> Keeper<D> {
             .into_iter()
             .filter_map(|(uid, text)| Some((Uid::new(uid), text?.into_boxed_str())))
             .collect();
-        let seen: BTreeMap<Uid, String> =
-            self.seen.iter().map(|(uid, text)| (uid.clone(), text.to_string())).collect();
+        // Of a Pod that we know and that carried no annotation, this is known too: an annotation on
+        // it was written while we were away.
+        let mut seen: BTreeMap<Uid, String> = remembered
+            .leases
+            .iter()
+            .map(|lease| (Uid::new(lease.uid.as_str()), String::new()))
+            .collect();
+        seen.extend(self.seen.iter().map(|(uid, text)| (uid.clone(), text.to_string())));
         self.cuts = remembered.cuts.into_iter().collect();
         let leases = remembered.leases.into_iter().map(lease).collect();
         self.core.remember(leases, seen);

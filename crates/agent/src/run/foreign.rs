@@ -8,8 +8,8 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use drivers::nft::events::{Foreign, Touch, Watch};
-use drivers::Driver;
-use model::{Finding, FindingCode, Reason, Severity};
+
+use model::{Finding, FindingCode, Severity};
 
 use super::{Agent, Input, spawn};
 use crate::keeper::Settled;

@@ -7,9 +7,12 @@
 use std::ops::Range;
 
 use model::{Change, MapName, mark};
-use nfnl::{Batch, BatchError, Chain, ChainId, Denied, ElementRef, Errno, Rejection, SetId, TableFlags, TableId};
+use nfnl::wire::TooLong;
+use nfnl::{
+    Batch, BatchError, ChainId, Denied, ElementRef, Errno, Rejection, SetId, TableFlags, TableId,
+};
 
-use super::{Hold, NftDriver, PROTECTED, TableOwnership, codec, observe, schema};
+use super::{Hold, NftDriver, TableOwnership, codec, observe, protected, schema};
 use crate::driver::{CommitError, DriverError, Part, Transaction};
 
 /// How often a commit is sent again because other tables moved the generation.
@@ -94,11 +97,7 @@ impl NftDriver {
     }
 
     /// Fills the batch; answers whether it claims the table.
-    fn fill(
-        &self,
-        structure: Option<Part>,
-        buffers: &mut Buffers,
-    ) -> Result<bool, nfnl::TooLong> {
+    fn fill(&self, structure: Option<Part>, buffers: &mut Buffers) -> Result<bool, TooLong> {
         let batch = &mut buffers.batch;
         batch.clear();
         buffers.runs.clear();
@@ -109,7 +108,7 @@ impl NftDriver {
             if self.leftovers.unusable {
                 batch.delete(&TableId::new(schema::FAMILY, schema::TABLE))?;
             }
-            let flags = if protect { PROTECTED } else { TableFlags::NONE };
+            let flags = if protect { protected() } else { TableFlags::NONE };
             batch.add(&schema::table(flags))?;
             if !self.leftovers.unusable {
                 self.clear_leftovers(batch)?;
@@ -118,7 +117,7 @@ impl NftDriver {
                 batch.add(&set)?;
             }
         } else if claims && self.leftovers.table {
-            batch.add(&schema::table(PROTECTED))?;
+            batch.add(&schema::table(protected()))?;
         }
         buffers.preamble = batch.len();
         let runs = runs(&buffers.elements);
@@ -138,13 +137,13 @@ impl NftDriver {
 
     /// Chains are always built anew: the kernel changes neither hook nor priority of one that
     /// exists. Rules go first, as they may refer to chains and sets.
-    fn clear_leftovers(&self, batch: &mut Batch) -> Result<(), nfnl::TooLong> {
+    fn clear_leftovers(&self, batch: &mut Batch) -> Result<(), TooLong> {
         let id = |name: &String| ChainId::new(schema::FAMILY, schema::TABLE, name);
         for name in &self.leftovers.chains {
             batch.flush_chain(&id(name))?;
         }
         for name in &self.leftovers.chains {
-            batch.delete(&Chain::new(schema::FAMILY, schema::TABLE, name))?;
+            batch.delete(&id(name))?;
         }
         for name in &self.leftovers.sets {
             batch.delete(&SetId::new(schema::FAMILY, schema::TABLE, name))?;
@@ -173,13 +172,9 @@ impl NftDriver {
             return Ok(());
         }
         let mut batch = Batch::new();
-        let id = TableId::new(schema::FAMILY, schema::TABLE);
-        let encoded = batch.delete(&id).map(drop);
-        let committed = encoded.map_err(BatchError::from).and_then(|()| self.socket.commit(&mut batch));
-        match committed {
-            Ok(()) => Ok(()),
-            Err(error) => Err(failure(error)),
-        }
+        // The name is short: it always fits.
+        let _ = batch.delete(&TableId::new(schema::FAMILY, schema::TABLE));
+        self.socket.commit(&mut batch).map_err(failure)
     }
 }
 
@@ -246,7 +241,7 @@ fn put(
     run: &[Encoded],
     marks: &[u8],
     runs: &mut Vec<Range<usize>>,
-) -> Result<(), nfnl::TooLong> {
+) -> Result<(), TooLong> {
     let [first, .., last] = run else {
         let [only] = run else { return Ok(()) };
         return put_run(batch, run, marks, runs, only.index..only.index + 1);
@@ -260,7 +255,7 @@ fn put_run(
     marks: &[u8],
     runs: &mut Vec<Range<usize>>,
     places: Range<usize>,
-) -> Result<(), nfnl::TooLong> {
+) -> Result<(), TooLong> {
     let Some(first) = run.first() else { return Ok(()) };
     let set = observe::set_id(first.map);
     if first.kind != Kind::Add {
@@ -269,8 +264,8 @@ fn put_run(
     }
     if first.kind != Kind::Delete {
         let elements = run.iter().map(|element| {
-            let reference = ElementRef::new(element.key.as_slice())
-                .with_userdata(&marks[element.mark.clone()]);
+            let reference =
+                ElementRef::new(element.key.as_slice()).with_userdata(&marks[element.mark.clone()]);
             match element.value.as_slice() {
                 [] => reference,
                 value => reference.with_value(value),

@@ -29,6 +29,10 @@ pub(super) fn structure(found: &Found, map_size: u32, protect: bool) -> Structur
     if protect && !found.table.flags.contains(TableFlags::PERSIST) {
         unusable.push("the table is not protected by the owner flag".to_owned());
     }
+    if found.table.flags.contains(TableFlags::DORMANT) {
+        // The kernel does not take base chains in the transaction that wakes their table.
+        unusable.push("the table is dormant".to_owned());
+    }
     for wanted in schema::sets(map_size) {
         match found.sets.iter().find(|set| set.name == wanted.name) {
             None => unusable.push(format!("map {} is missing", wanted.name)),
@@ -39,9 +43,6 @@ pub(super) fn structure(found: &Found, map_size: u32, protect: bool) -> Structur
         return Structure::Unusable(unusable);
     }
     let mut damaged = Vec::new();
-    if found.table.flags.contains(TableFlags::DORMANT) {
-        damaged.push("the table is dormant".to_owned());
-    }
     let foreign = found.sets.iter().filter(|set| MapName::parse(&set.name).is_none());
     damaged.extend(foreign.map(|set| format!("set {} is not ours", set.name)));
     chains(found, &mut damaged);

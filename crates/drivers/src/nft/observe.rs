@@ -57,12 +57,13 @@ impl NftDriver {
         let protect = self.options.ownership == TableOwnership::Exclusive && self.protects;
         let mut structure = compare::structure(&found, self.options.map_size, protect);
         if !look.strange.is_empty() && !matches!(structure, Structure::Unusable(_)) {
-            let strange = look
-                .strange
-                .iter()
-                .map(|(map, element)| format!("map {map} has an element that is not ours: {:?}", element.key));
+            let strange = look.strange.iter().map(|(map, element)| {
+                format!("map {map} has an element that is not ours: {:?}", element.key)
+            });
             structure = match structure {
-                Structure::Damaged(what) => Structure::Damaged(what.into_iter().chain(strange).collect()),
+                Structure::Damaged(what) => {
+                    Structure::Damaged(what.into_iter().chain(strange).collect())
+                }
                 _ => Structure::Damaged(strange.collect()),
             };
         }
@@ -141,11 +142,13 @@ fn read(socket: &mut Socket) -> Result<Look, Error> {
         let (elements, strange) = socket.fold_elements(
             &set_id(map),
             || (Vec::new(), Vec::new()),
-            |(elements, strange): &mut (Elements, Vec<_>), element| {
-                match take(map, element, &mut owners) {
-                    Some(ours) => elements.push(ours),
-                    None => strange.extend(element.to_element().ok().map(|e| (map, e))),
-                }
+            |(elements, strange): &mut (Elements, Vec<_>), element| match take(
+                map,
+                element,
+                &mut owners,
+            ) {
+                Some(ours) => elements.push(ours),
+                None => strange.extend(element.to_element().ok().map(|e| (map, e))),
             },
         )?;
         look.elements.extend(elements);

@@ -93,10 +93,7 @@ fn jump() -> Expr {
 }
 
 fn family(nfproto: u8) -> [Expr; 2] {
-    [
-        Meta::load(MetaKey::NfProto, Register::R1).into(),
-        Cmp::eq(Register::R1, [nfproto]).into(),
-    ]
+    [Meta::load(MetaKey::NfProto, Register::R1).into(), Cmp::eq(Register::R1, [nfproto]).into()]
 }
 
 /// `fib daddr type local dnat ip(6) to meta l4proto . th dport map @map`. The map's value starts at

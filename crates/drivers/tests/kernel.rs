@@ -1,0 +1,277 @@
+//! The driver on the real kernel, each test in a network namespace of its own.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use drivers::nft::{NftDriver, NftOptions, TableOwnership};
+use drivers::{CommitError, Driver, Part, Structure, Transaction};
+use model::{Change, IpFamily, Key, NodePort, Owner, PodPort, Protocol, Reason, Uid, Value};
+use netkeep_drivers as drivers;
+use netns::Namespace;
+
+fn in_namespace(test: impl FnOnce() + Send) {
+    Namespace::create().unwrap().run(test).unwrap();
+}
+
+fn open(ownership: TableOwnership) -> NftDriver {
+    NftDriver::open(NftOptions { ownership, map_size: 65_536 }).unwrap()
+}
+
+fn owner(name: &str) -> Arc<Owner> {
+    Arc::new(Owner::pod("default", name, Uid::new(format!("uid-{name}"))))
+}
+
+fn key(port: i64) -> Key {
+    let port = NodePort::try_from(port).unwrap();
+    Key::Npl { family: IpFamily::V4, protocol: Protocol::Tcp, port }
+}
+
+fn endpoint(ip: &str) -> Value {
+    Value::Endpoint { ip: ip.parse().unwrap(), port: PodPort::try_from(8080).unwrap() }
+}
+
+fn change(key: Key, before: Option<Value>, after: Option<Value>, name: &str) -> Change {
+    Change::Element { key, before, after, owner: owner(name), reason: Reason::Wanted }
+}
+
+fn apply(driver: &mut NftDriver, structure: Option<Part>, changes: &[Change]) {
+    let changes: Vec<&Change> = changes.iter().collect();
+    let applied = driver.apply(Transaction { structure, changes: &changes }).unwrap();
+    for (change, (key, value)) in changes.iter().zip(&applied.read_back) {
+        let Change::Element { key: wanted, after, .. } = change else { unreachable!() };
+        assert_eq!((key, value), (wanted, after), "read back");
+    }
+}
+
+fn nft(args: &str) -> (bool, String) {
+    let output = Command::new("nft").args(args.split(' ')).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn what_is_built_is_intact_and_read_back_with_its_owners() {
+    for ownership in [TableOwnership::Exclusive, TableOwnership::Shared] {
+        in_namespace(|| {
+            let mut driver = open(ownership);
+            assert_eq!(driver.observe().unwrap().structure, Structure::Absent);
+            let v6 = Key::Npl {
+                family: IpFamily::V6,
+                protocol: Protocol::Sctp,
+                port: NodePort::try_from(61_001).unwrap(),
+            };
+            let hairpin = Key::Hairpin("10.0.0.5".parse().unwrap());
+            let hairpin6 = Key::Hairpin("fd00::5".parse().unwrap());
+            let changes = [
+                change(key(61_000), None, Some(endpoint("10.0.0.5")), "web"),
+                change(v6, None, Some(endpoint("fd00::5")), "web"),
+                change(hairpin, None, Some(Value::Present), "web"),
+                change(hairpin6, None, Some(Value::Present), "web"),
+            ];
+            apply(&mut driver, Some(Part::Whole), &changes);
+            let observed = driver.observe().unwrap();
+            assert_eq!(observed.structure, Structure::Intact);
+            assert_eq!(observed.elements.len(), 4);
+            assert!(observed.elements.iter().all(|(.., o)| o.as_ref() == Some(&owner("web"))));
+            assert!(!driver.drifted().unwrap());
+        });
+    }
+}
+
+#[test]
+fn nft_lists_the_table_as_the_design_shows_it() {
+    in_namespace(|| {
+        let mut driver = open(TableOwnership::Exclusive);
+        driver.observe().unwrap();
+        let changes = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+        apply(&mut driver, Some(Part::Whole), &changes);
+        let (good, text) = nft("list ruleset");
+        assert!(good, "{text}");
+        for line in [
+            "type inet_proto . inet_service : ipv4_addr . inet_service",
+            "elements = { tcp . 61000 comment \"default/web\" : 10.0.0.5 . 8080 }",
+            "ip daddr != 127.0.0.0/8 fib daddr type local dnat ip to meta l4proto . th dport map @npl4",
+            "ip6 daddr != ::1 fib daddr type local dnat ip6 to meta l4proto . th dport map @npl6",
+            "ip saddr . ip daddr @hairpin4 masquerade",
+            "ip6 saddr . ip6 daddr @hairpin6 masquerade",
+            "type nat hook prerouting priority dstnat - 10; policy accept;",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(nft("-j list ruleset").0);
+    });
+}
+
+#[test]
+fn the_owner_flag_refuses_others_survives_the_owner_and_is_claimed_with_the_next_change() {
+    in_namespace(|| {
+        let mut first = open(TableOwnership::Exclusive);
+        first.observe().unwrap();
+        let web = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+        apply(&mut first, Some(Part::Whole), &web);
+        assert!(!nft("delete table inet netkeep").0);
+        assert!(!nft("flush chain inet netkeep npl").0);
+        nft("flush ruleset");
+        assert_eq!(first.observe().unwrap().elements.len(), 1);
+
+        let mut second = open(TableOwnership::Exclusive);
+        second.observe().unwrap();
+        let refused = second.apply(Transaction { structure: None, changes: &[&web[0]] });
+        assert!(matches!(refused, Err(CommitError::Failed(_))), "{refused:?}");
+
+        drop(first);
+        let mut third = open(TableOwnership::Exclusive);
+        let before = third.observe().unwrap();
+        assert_eq!(before.structure, Structure::Intact);
+        assert_eq!(third.observe().unwrap().generation, before.generation);
+        apply(&mut third, None, &[change(key(61_001), None, Some(endpoint("10.0.0.6")), "two")]);
+        assert!(!nft("delete table inet netkeep").0);
+        assert_eq!(third.observe().unwrap().elements.len(), 2);
+        drop(third);
+        assert!(nft("delete table inet netkeep").0);
+    });
+}
+
+#[test]
+fn every_kind_of_damage_is_noticed_and_mended() {
+    let damages: &[&str] = &[
+        "delete chain inet netkeep prerouting",
+        "flush chain inet netkeep npl",
+        "add rule inet netkeep npl tcp dport 61000 drop",
+        "insert rule inet netkeep output counter accept",
+        "add chain inet netkeep foreign",
+        "add set inet netkeep foreign { type ipv4_addr; }",
+        "add element inet netkeep npl4 { icmp . 61000 : 10.0.0.9 . 1 }",
+        "add element inet netkeep hairpin4 { 10.0.0.1 . 10.0.0.2 }",
+    ];
+    for damage in damages {
+        in_namespace(|| {
+            let mut driver = open(TableOwnership::Shared);
+            driver.observe().unwrap();
+            let web = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+            apply(&mut driver, Some(Part::Whole), &web);
+            if damage.contains("delete chain") {
+                nft("flush chain inet netkeep prerouting");
+            }
+            let (done, text) = nft(damage);
+            assert!(done, "{damage}: {text}");
+            assert!(driver.drifted().unwrap(), "{damage}");
+            let observed = driver.observe().unwrap();
+            assert!(matches!(observed.structure, Structure::Damaged(_)), "{damage}: {observed:?}");
+            assert_eq!(observed.elements.len(), 1, "{damage}");
+            apply(&mut driver, Some(Part::Whole), &[]);
+            let observed = driver.observe().unwrap();
+            assert_eq!(observed.structure, Structure::Intact, "{damage}");
+            assert_eq!(observed.elements.len(), 1, "{damage}");
+        });
+    }
+}
+
+#[test]
+fn a_table_that_was_put_to_sleep_is_built_anew() {
+    in_namespace(|| {
+        let mut driver = open(TableOwnership::Shared);
+        driver.observe().unwrap();
+        apply(&mut driver, Some(Part::Whole), &[]);
+        assert!(nft("add table inet netkeep { flags dormant; }").0);
+        let observed = driver.observe().unwrap();
+        assert!(matches!(observed.structure, Structure::Unusable(_)), "{observed:?}");
+        apply(&mut driver, Some(Part::Whole), &[]);
+        assert_eq!(driver.observe().unwrap().structure, Structure::Intact);
+    });
+}
+
+#[test]
+fn a_table_with_other_maps_is_built_anew() {
+    in_namespace(|| {
+        assert!(nft("add table inet netkeep").0);
+        assert!(nft("add map inet netkeep npl4 { type ipv4_addr : ipv4_addr; }").0);
+        let mut driver = open(TableOwnership::Exclusive);
+        let observed = driver.observe().unwrap();
+        assert!(matches!(observed.structure, Structure::Unusable(_)), "{observed:?}");
+        let web = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+        apply(&mut driver, Some(Part::Whole), &web);
+        assert_eq!(driver.observe().unwrap().structure, Structure::Intact);
+        assert!(!nft("delete table inet netkeep").0);
+    });
+}
+
+#[test]
+fn an_element_is_replaced_and_deleted() {
+    in_namespace(|| {
+        let mut driver = open(TableOwnership::Exclusive);
+        driver.observe().unwrap();
+        let (five, six) = (endpoint("10.0.0.5"), endpoint("10.0.0.6"));
+        apply(&mut driver, Some(Part::Whole), &[change(key(61_000), None, Some(five), "web")]);
+        apply(&mut driver, None, &[change(key(61_000), Some(five), Some(six), "other")]);
+        let observed = driver.observe().unwrap();
+        assert_eq!(observed.elements, [(key(61_000), six, Some(owner("other")))]);
+        apply(&mut driver, None, &[change(key(61_000), Some(six), None, "other")]);
+        assert_eq!(driver.observe().unwrap().elements, []);
+    });
+}
+
+#[test]
+fn a_full_map_names_the_change_that_did_not_fit() {
+    in_namespace(|| {
+        let options = NftOptions { ownership: TableOwnership::Exclusive, map_size: 1_000 };
+        let mut driver = NftDriver::open(options).unwrap();
+        driver.observe().unwrap();
+        apply(&mut driver, Some(Part::Whole), &[]);
+        let changes: Vec<Change> = (0..1_001)
+            .map(|n| change(key(10_000 + n), None, Some(endpoint("10.0.0.5")), &format!("pod-{n}")))
+            .collect();
+        let changes: Vec<&Change> = changes.iter().collect();
+        match driver.apply(Transaction { structure: None, changes: &changes }) {
+            Err(CommitError::Rejected { index: 1_000, errno: 23, .. }) => {}
+            other => panic!("expected the last change to be refused, got {other:?}"),
+        }
+        assert_eq!(driver.observe().unwrap().elements, [], "nothing of it was applied");
+    });
+}
+
+#[test]
+fn a_commit_planned_on_an_older_ruleset_is_stale_unless_the_table_is_ours() {
+    in_namespace(|| {
+        let mut driver = open(TableOwnership::Shared);
+        driver.observe().unwrap();
+        apply(&mut driver, Some(Part::Whole), &[]);
+        assert!(nft("add table inet other").0);
+        let web = change(key(61_000), None, Some(endpoint("10.0.0.5")), "web");
+        let stale = driver.apply(Transaction { structure: None, changes: &[&web] });
+        assert!(matches!(stale, Err(CommitError::Stale)), "{stale:?}");
+        driver.observe().unwrap();
+        apply(&mut driver, None, &[web]);
+    });
+    in_namespace(|| {
+        let mut driver = open(TableOwnership::Exclusive);
+        driver.observe().unwrap();
+        apply(&mut driver, Some(Part::Whole), &[]);
+        assert!(nft("add table inet other").0);
+        apply(&mut driver, None, &[change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")]);
+    });
+}
+
+#[test]
+fn without_the_right_to_use_nf_tables_the_error_says_what_is_missing() {
+    let status = Command::new("setpriv")
+        .args(["--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "denied_child", "--ignored"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.status.success(), "{text}\n{}", String::from_utf8_lossy(&status.stderr));
+}
+
+#[test]
+#[ignore = "run by without_the_right_to_use_nf_tables_the_error_says_what_is_missing"]
+fn denied_child() {
+    let outcome = NftDriver::open(NftOptions {
+        ownership: TableOwnership::Exclusive,
+        map_size: 65_536,
+    })
+    .and_then(|mut driver| driver.observe());
+    let message = outcome.unwrap_err().to_string();
+    assert!(message.contains("CAP_NET_ADMIN"), "{message}");
+}

@@ -75,6 +75,10 @@ impl Register {
     }
 }
 
+/// Flags of an expression. None is the same as an absent attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Flags(pub u32);
+
 /// Defines [`Expr`] with one variant for each typed expression, and the conversions.
 macro_rules! expressions {
     ($($(#[$meta:meta])* $name:ident,)*) => {

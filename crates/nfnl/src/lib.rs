@@ -79,6 +79,6 @@ pub use self::{
     object::{Named, Object, Operations, Stateful, StatefulData, StatefulId},
     rule::{Rule, RuleId},
     set::{ByteOrder, DataType, Set, SetData, SetFlags, SetId, TypeSpec},
-    socket::{Generation, Socket, SocketOptions},
+    socket::{Generation, Moved, Socket, SocketOptions},
     table::{Table, TableFlags, TableId},
 };

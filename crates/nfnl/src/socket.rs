@@ -13,7 +13,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
-pub use self::generation::Generation;
+pub use self::{elements::Moved, generation::Generation};
 use crate::{
     Errno, Error,
     consts::{

@@ -1,6 +1,9 @@
 //! Owns the expressions that act without a register: log, reject, notrack.
 
-use super::field::{expression, numbers};
+use super::{
+    Flags,
+    field::{expression, numbers},
+};
 
 expression! {
     /// Logs the packet: to a netlink group if `group` is set, else to the kernel log.
@@ -17,7 +20,7 @@ expression! {
         /// Syslog level, 0 (emergency) to 7 (debug).
         level: Option<u32> = NFTA_LOG_LEVEL,
         /// `NF_LOG_*`.
-        flags: Option<u32> = NFTA_LOG_FLAGS,
+        flags: Flags = NFTA_LOG_FLAGS,
     }
 }
 

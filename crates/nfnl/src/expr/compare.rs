@@ -1,7 +1,7 @@
 //! Owns the expressions that compare and compute: cmp, range, lookup, bitwise, byteorder.
 
 use super::{
-    Register,
+    Flags, Register,
     field::{expression, numbers},
 };
 use crate::{Data, Value};
@@ -82,19 +82,19 @@ expression! {
         /// Id of an anonymous set made in the same batch.
         set_id: Option<u32> = NFTA_LOOKUP_SET_ID,
         /// `NFT_LOOKUP_F_INV`: go on only if the key is absent.
-        flags: Option<u32> = NFTA_LOOKUP_FLAGS,
+        flags: Flags = NFTA_LOOKUP_FLAGS,
     }
 }
 
 impl Lookup {
     /// Key is in the set.
     pub fn set(set: impl Into<String>, sreg: Register) -> Self {
-        Self { set: set.into(), sreg, dreg: None, set_id: None, flags: None }
+        Self { set: set.into(), sreg, dreg: None, set_id: None, flags: Flags::default() }
     }
 
     /// Key is not in the set.
     pub fn not_in(set: impl Into<String>, sreg: Register) -> Self {
-        Self { flags: Some(crate::consts::NFT_LOOKUP_F_INV), ..Self::set(set, sreg) }
+        Self { flags: Flags(crate::consts::NFT_LOOKUP_F_INV), ..Self::set(set, sreg) }
     }
 
     /// Loads the map's datum for the key.

@@ -1,6 +1,6 @@
 //! Owns how one field of an expression becomes an attribute and back, and the macros that define expressions.
 
-use super::{Depth, Expr, Register, decode_list, encode_list};
+use super::{Depth, Expr, Flags, Register, decode_list, encode_list};
 use crate::{
     Data,
     data::DataRef,
@@ -99,6 +99,20 @@ impl<T: Field> Field for Option<T> {
     }
     fn absent() -> Option<Self> {
         Some(None)
+    }
+}
+
+impl Field for Flags {
+    fn put(&self, w: &mut Writer, kind: u16) {
+        if self.0 != 0 {
+            w.put_be32(kind, self.0);
+        }
+    }
+    fn get(attribute: &Attribute<'_>) -> Option<Self> {
+        attribute.be32().ok().map(Self)
+    }
+    fn absent() -> Option<Self> {
+        Some(Self(0))
     }
 }
 

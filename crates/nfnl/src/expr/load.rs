@@ -301,6 +301,6 @@ expression! {
         /// How.
         kind: NumgenType = NFTA_NG_TYPE,
         /// Added to the number.
-        offset: Option<u32> = NFTA_NG_OFFSET,
+        offset: u32 = NFTA_NG_OFFSET,
     }
 }

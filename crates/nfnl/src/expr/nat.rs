@@ -1,9 +1,10 @@
 //! Owns the expressions that change addresses: nat, masq, redir, tproxy.
 
 use super::{
-    Register,
+    Flags, Register,
     field::{expression, numbers},
 };
+use crate::consts::{NF_NAT_RANGE_MAP_IPS, NF_NAT_RANGE_PROTO_SPECIFIED};
 
 numbers! {
     /// Which end is translated.
@@ -30,7 +31,7 @@ expression! {
         /// Last port.
         proto_max: Option<Register> = NFTA_NAT_REG_PROTO_MAX,
         /// `NF_NAT_RANGE_*`. The kernel adds the bits that follow from the registers.
-        flags: Option<u32> = NFTA_NAT_FLAGS,
+        flags: Flags = NFTA_NAT_FLAGS,
     }
 }
 
@@ -48,14 +49,17 @@ impl Nat {
     }
 
     fn to(kind: NatType, family: u8, addr: Register, port: Option<Register>) -> Self {
+        // the kernel adds these bits and upper ends; with them, what is read back equals what was written
+        let flags =
+            NF_NAT_RANGE_MAP_IPS | if port.is_some() { NF_NAT_RANGE_PROTO_SPECIFIED } else { 0 };
         Self {
             kind,
             family: family.into(),
             addr_min: Some(addr),
-            addr_max: None,
+            addr_max: Some(addr),
             proto_min: port,
-            proto_max: None,
-            flags: None,
+            proto_max: port,
+            flags: Flags(flags),
         }
     }
 }
@@ -65,7 +69,7 @@ expression! {
     #[derive(Default)]
     Masq = "masq", pad 0 {
         /// `NF_NAT_RANGE_*`.
-        flags: Option<u32> = NFTA_MASQ_FLAGS,
+        flags: Flags = NFTA_MASQ_FLAGS,
         /// First port.
         proto_min: Option<Register> = NFTA_MASQ_REG_PROTO_MIN,
         /// Last port.
@@ -82,7 +86,7 @@ expression! {
         /// Last port.
         proto_max: Option<Register> = NFTA_REDIR_REG_PROTO_MAX,
         /// `NF_NAT_RANGE_*`.
-        flags: Option<u32> = NFTA_REDIR_FLAGS,
+        flags: Flags = NFTA_REDIR_FLAGS,
     }
 }
 

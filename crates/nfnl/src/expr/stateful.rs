@@ -1,7 +1,7 @@
 //! Owns the expressions that keep or reach state: counter, limit, quota, objref, dynset.
 
 use super::{
-    Expr, Register,
+    Expr, Flags, Register,
     field::{expression, numbers},
 };
 
@@ -37,7 +37,7 @@ expression! {
         /// Packets or bytes.
         kind: LimitType = NFTA_LIMIT_TYPE,
         /// `NFT_LIMIT_F_INV`: go on above the rate.
-        flags: u32 = NFTA_LIMIT_FLAGS,
+        flags: Flags = NFTA_LIMIT_FLAGS,
     }
 }
 
@@ -47,7 +47,7 @@ expression! {
         /// The limit in bytes.
         bytes: u64 = NFTA_QUOTA_BYTES,
         /// `NFT_QUOTA_F_*`.
-        flags: Option<u32> = NFTA_QUOTA_FLAGS,
+        flags: Flags = NFTA_QUOTA_FLAGS,
         /// Bytes used so far.
         consumed: Option<u64> = NFTA_QUOTA_CONSUMED,
     }
@@ -109,7 +109,7 @@ expression! {
         /// Timeout of the element in ms.
         timeout_ms: Option<u64> = NFTA_DYNSET_TIMEOUT,
         /// `NFT_DYNSET_F_*`.
-        flags: Option<u32> = NFTA_DYNSET_FLAGS,
+        flags: Flags = NFTA_DYNSET_FLAGS,
         /// The element's only expression.
         expression: Option<Single> = NFTA_DYNSET_EXPR,
         /// The element's expressions, if there is more than one.

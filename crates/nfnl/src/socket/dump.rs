@@ -1,6 +1,7 @@
 //! Owns reading tables, chains, rules, sets and stateful objects.
 //!
-//! Every dump that ran across a change (`NLM_F_DUMP_INTR`) is done again, a bounded number of times.
+//! Every dump that ran across a change (`NLM_F_DUMP_INTR`, or another generation behind it) is done again, a bounded
+//! number of times.
 
 use super::{Request, Socket, Style};
 use crate::{

@@ -13,6 +13,15 @@ use crate::{
 /// Kernel memory that one answer to a single read takes from the receive buffer, at most.
 const ANSWER_MEMORY: usize = 9 << 10;
 
+/// Whether the ruleset moved during a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It did not: what was read is one state.
+    No,
+    /// It did: elements may be missing, or be there twice.
+    Yes,
+}
+
 impl Socket {
     /// All elements of a set.
     ///
@@ -52,21 +61,50 @@ impl Socket {
         start: impl FnMut() -> T,
         mut step: impl FnMut(&mut T, &ElementRef<'_>),
     ) -> Result<T, Error> {
-        self.retry(start, |socket, state| {
-            let request = Request::new("list elements", set.family.number(), Style::Dump);
-            socket.nft(
-                NFT_MSG_GETSETELEM,
-                request,
-                |w| put_set(w, set),
-                |message| {
-                    let (nf, attributes) = message.netfilter()?;
-                    for element in ElementList::decode(nf, attributes)?.elements() {
-                        step(state, &element?);
-                    }
-                    Ok(())
-                },
-            )
-        })
+        self.retry(start, |socket, state| socket.dump_elements(set, state, &mut step))
+    }
+
+    /// As [`Socket::fold_elements`], but one attempt only, for when an incomplete answer is of use: beside the result it
+    /// says whether the ruleset of the namespace moved meanwhile. In a table with an owner, moves caused by others do
+    /// not concern the elements.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::is_not_found`] if there is no such set.
+    pub fn fold_elements_once<T>(
+        &mut self,
+        set: &SetId,
+        mut state: T,
+        mut step: impl FnMut(&mut T, &ElementRef<'_>),
+    ) -> Result<(T, Moved), Error> {
+        let before = self.generation()?.id;
+        let exchange = self.dump_elements(set, &mut state, &mut step)?;
+        let after = self.generation()?.id;
+        let moved = match exchange {
+            Exchange::Done if before == after => Moved::No,
+            _ => Moved::Yes,
+        };
+        Ok((state, moved))
+    }
+
+    fn dump_elements<T>(
+        &mut self,
+        set: &SetId,
+        state: &mut T,
+        step: &mut impl FnMut(&mut T, &ElementRef<'_>),
+    ) -> Result<Exchange, Error> {
+        let request = Request::new("list elements", set.family.number(), Style::Dump);
+        self.nft(
+            NFT_MSG_GETSETELEM,
+            request,
+            |w| put_set(w, set),
+            |message| {
+                let (nf, attributes) = message.netfilter()?;
+                for element in ElementList::decode(nf, attributes)?.elements() {
+                    step(state, &element?);
+                }
+                Ok(())
+            },
+        )
     }
 
     /// The element that has (in a set of ranges: contains) this key, or nothing.

@@ -87,17 +87,22 @@ impl Socket {
         Err(Error::Changing { attempts: ATTEMPTS })
     }
 
-    /// Runs one dump until it was not interrupted by a change; `start` makes a fresh collection for each attempt.
+    /// Runs one dump until the ruleset did not move under it; `start` makes a fresh collection for each attempt.
     pub(super) fn retry<T>(
         &mut self,
         mut start: impl FnMut() -> T,
         mut dump: impl FnMut(&mut Self, &mut T) -> Result<Exchange, Error>,
     ) -> Result<T, Error> {
+        let mut before = self.generation()?.id;
         for _ in 0..ATTEMPTS {
             let mut collected = start();
-            if let Exchange::Done = dump(self, &mut collected)? {
+            let exchange = dump(self, &mut collected)?;
+            let after = self.generation()?.id;
+            // the kernel marks only some dumps as interrupted: not those of elements
+            if let (Exchange::Done, true) = (exchange, before == after) {
                 return Ok(collected);
             }
+            before = after;
         }
         Err(Error::Changing { attempts: ATTEMPTS })
     }

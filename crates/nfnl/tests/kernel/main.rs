@@ -1,0 +1,10 @@
+//! The crate against the real kernel, each test in a network namespace of its own, with `nft` as the second opinion.
+
+mod batches;
+mod conntrack;
+mod events;
+mod listing;
+mod owner;
+mod reads;
+mod rootless;
+mod support;

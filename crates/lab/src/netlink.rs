@@ -25,6 +25,8 @@ use rustix::io::Errno;
 
 use crate::LabError;
 
+mod wait;
+
 /// An Ethernet address.
 pub(crate) type Mac = [u8; 6];
 
@@ -53,9 +55,11 @@ pub(crate) enum Step<'a> {
     Veth { near: End<'a>, far: End<'a>, far_namespace: &'a Namespace },
     /// The link is up.
     Up(&'a str),
+    /// The link passes packets: waits for it.
+    Ready(&'a str),
     /// The link, and with it its peer, addresses, neighbours and routes, is gone.
     NoLink(&'a str),
-    /// The link has the address.
+    /// The link has the address, and packets to it are taken in.
     Address { link: &'a str, ip: IpAddr, prefix: u8 },
     /// The link has it no more.
     NoAddress { link: &'a str, ip: IpAddr, prefix: u8 },
@@ -74,6 +78,7 @@ impl fmt::Display for Step<'_> {
         match self {
             Self::Veth { near, far, .. } => write!(f, "add links {} and {}", near.name, far.name),
             Self::Up(link) => write!(f, "set link {link} up"),
+            Self::Ready(link) => write!(f, "wait for link {link} to pass packets"),
             Self::NoLink(link) => write!(f, "remove link {link}"),
             Self::Address { link, ip, prefix } => write!(f, "add {ip}/{prefix} to {link}"),
             Self::NoAddress { link, ip, .. } => write!(f, "remove {ip} from {link}"),
@@ -94,8 +99,10 @@ pub(crate) fn configure(namespace: &Namespace, steps: &[Step<'_>]) -> Result<(),
     namespace.run(|| {
         let no_socket =
             |source| LabError::Link { step: "open a netlink socket".to_owned(), source };
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(no_socket)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(no_socket)?;
         runtime.block_on(async {
             let (connection, handle, _) = rtnetlink::new_connection().map_err(no_socket)?;
             tokio::spawn(connection);
@@ -127,6 +134,7 @@ async fn take(handle: &Handle, step: &Step<'_>) -> Result<(), rtnetlink::Error> 
         Step::Up(link) => {
             handle.link().change(LinkUnspec::new_with_name(link).up().build()).execute().await
         }
+        Step::Ready(link) => wait::link_passes(handle, link).await,
         Step::NoLink(link) => match index(handle, link).await {
             Ok(index) => or_gone(handle.link().del(index).execute().await),
             error => or_gone(error.map(drop)),
@@ -135,7 +143,8 @@ async fn take(handle: &Handle, step: &Step<'_>) -> Result<(), rtnetlink::Error> 
             let index = index(handle, link).await?;
             let mut request = handle.address().add(index, ip, prefix).replace();
             request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
-            request.execute().await
+            request.execute().await?;
+            wait::address_is_local(handle, ip).await
         }
         Step::NoAddress { link, ip, prefix } => {
             let index = index(handle, link).await?;
@@ -150,11 +159,11 @@ async fn take(handle: &Handle, step: &Step<'_>) -> Result<(), rtnetlink::Error> 
             or_gone(handle.neighbours().del(neighbour(index, ip)).execute().await)
         }
         Step::Route(route) => {
-            let message = message(route, index(handle, route.link).await?);
+            let message = message(route, Some(index(handle, route.link).await?));
             handle.route().add(message).replace().execute().await
         }
         Step::NoRoute(route) => {
-            let message = message(route, index(handle, route.link).await?);
+            let message = message(route, Some(index(handle, route.link).await?));
             or_gone(handle.route().del(message).execute().await)
         }
     }
@@ -188,9 +197,13 @@ fn neighbour(index: u32, ip: IpAddr) -> NeighbourMessage {
     message
 }
 
-fn message(route: Route<'_>, index: u32) -> RouteMessage {
+/// The route's message; without a link's index it is a question.
+fn message(route: Route<'_>, index: Option<u32>) -> RouteMessage {
     let Route { destination, prefix, via, source, .. } = route;
-    let mut builder = RouteMessageBuilder::<IpAddr>::new().output_interface(index);
+    let mut builder = RouteMessageBuilder::<IpAddr>::new();
+    if let Some(index) = index {
+        builder = builder.output_interface(index);
+    }
     let message = builder.get_mut();
     message.header.address_family = match destination {
         IpAddr::V4(_) => AddressFamily::Inet,

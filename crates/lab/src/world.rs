@@ -69,7 +69,9 @@ impl Lab {
             on_client.push(Step::Route(default_route(here)));
         }
         configure(&node, &on_node)?;
+        on_client.push(Step::Ready(UPLINK));
         configure(&client, &on_client)?;
+        configure(&node, &[Step::Ready(UPLINK)])?;
         Ok(Self { node: Arc::new(node), client: Arc::new(client), pods: Mutex::default() })
     }
 

@@ -42,7 +42,8 @@ impl Pod {
         let (node_mac, mac) = macs(number);
         let (near, far) = (End { name: &link, mac: node_mac }, End { name: UPLINK, mac });
         configure(node, &[Step::Veth { near, far, far_namespace: &namespace }])?;
-        configure(&namespace, &[Step::Up(UPLINK)])?;
+        configure(&namespace, &[Step::Up(UPLINK), Step::Ready(UPLINK)])?;
+        configure(node, &[Step::Ready(&link)])?;
         let pod = Self {
             name: name.to_owned(),
             namespace: Arc::new(namespace),

@@ -32,7 +32,7 @@ pub use self::{
         PayloadBase,
     },
     nat::{Masq, Nat, NatType, Redir, Tproxy},
-    stateful::{Counter, Dynset, DynsetOp, Limit, LimitType, Objref, Quota},
+    stateful::{Counter, Dynset, DynsetOp, Limit, LimitType, Objref, Quota, Single},
 };
 pub(crate) use self::{
     field::{Field, Kind, numbers},

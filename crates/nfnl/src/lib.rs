@@ -64,6 +64,8 @@ mod set;
 mod socket;
 mod sys;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod userdata;
 pub mod wire;
 

@@ -17,6 +17,8 @@
 
 mod message;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use self::message::Ack;

@@ -71,13 +71,30 @@ impl TupleFilter {
         self.src.or(self.dst).map(family_of)
     }
 
-    /// `CTA_FILTER_F_*`. The kernel takes ports only together with the protocol.
+    /// The addresses can be left to the kernel. Its comparison of IPv6 addresses is the wrong way round:
+    /// `ctnetlink_filter_match_tuple()` leaves out what is equal (5.8 to at least 6.18).
+    fn has_kernel_addresses(&self) -> bool {
+        self.src.is_none_or(|a| a.is_ipv4()) && self.dst.is_none_or(|a| a.is_ipv4())
+    }
+
+    /// The ports can be left to the kernel: it wants the protocol with them and compares those of TCP and UDP only.
+    fn has_kernel_ports(&self) -> bool {
+        matches!(self.protocol, Some(6 | 17))
+    }
+
+    /// The kernel can be told all of this.
+    fn is_exact_in_kernel(&self) -> bool {
+        let no_ports = self.src_port.is_none() && self.dst_port.is_none();
+        self.has_kernel_addresses() && (no_ports || self.has_kernel_ports())
+    }
+
+    /// `CTA_FILTER_F_*` of what the kernel can be told.
     fn flags(&self) -> u32 {
         let mut flags = 0;
         let mut flag = |present: bool, bit| flags |= if present { bit } else { 0 };
-        let ports = self.protocol.is_some();
-        flag(self.src.is_some(), CTA_FILTER_F_CTA_IP_SRC);
-        flag(self.dst.is_some(), CTA_FILTER_F_CTA_IP_DST);
+        let (addresses, ports) = (self.has_kernel_addresses(), self.has_kernel_ports());
+        flag(addresses && self.src.is_some(), CTA_FILTER_F_CTA_IP_SRC);
+        flag(addresses && self.dst.is_some(), CTA_FILTER_F_CTA_IP_DST);
         flag(self.protocol.is_some(), CTA_FILTER_F_CTA_PROTO_NUM);
         flag(ports && self.src_port.is_some(), CTA_FILTER_F_CTA_PROTO_SRC_PORT);
         flag(ports && self.dst_port.is_some(), CTA_FILTER_F_CTA_PROTO_DST_PORT);
@@ -86,7 +103,7 @@ impl TupleFilter {
 
     fn put(&self, w: &mut Writer, kind: u16) {
         w.nest(kind, |w| {
-            if self.src.is_some() || self.dst.is_some() {
+            if self.has_kernel_addresses() && (self.src.is_some() || self.dst.is_some()) {
                 w.nest(CTA_TUPLE_IP, |w| {
                     self.src.iter().for_each(|src| put_address(w, End::Src, *src));
                     self.dst.iter().for_each(|dst| put_address(w, End::Dst, *dst));
@@ -142,11 +159,11 @@ impl Filter {
 
     /// Whether the kernel's form says everything that the filter does.
     pub(super) fn is_exact_in_kernel(&self) -> bool {
-        let ports = |t: &TupleFilter| {
-            t.protocol.is_some() || (t.src_port.is_none() && t.dst_port.is_none())
-        };
         let tuples = self.family() != 0 || (self.orig.is_empty() && self.reply.is_empty());
-        self.zone.is_none() && tuples && ports(&self.orig) && ports(&self.reply)
+        self.zone.is_none()
+            && tuples
+            && self.orig.is_exact_in_kernel()
+            && self.reply.is_exact_in_kernel()
     }
 
     pub(super) fn put(&self, w: &mut Writer) {

@@ -11,6 +11,7 @@ use crate::support::in_fresh_netns;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const UDPLITE: u8 = 136;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -20,7 +21,7 @@ fn entry(protocol: u8, src: &str, src_port: u16, dst: &str, dst_port: u16) -> En
     Entry::new(Tuple::new(protocol, ip(src), src_port, ip(dst), dst_port), 300)
 }
 
-/// Eight flows of both families, one with NAT.
+/// Eleven flows of both families, one with NAT.
 fn flows() -> Vec<Entry> {
     let mut nat = entry(TCP, "192.0.2.9", 40_000, "192.0.2.1", 61_000);
     nat.reply = Tuple::new(TCP, ip("10.0.0.7"), 80, ip("192.0.2.9"), 40_000);
@@ -39,6 +40,9 @@ fn flows() -> Vec<Entry> {
         ping,
         entry(TCP, "2001:db8::9", 40_000, "2001:db8::1", 61_000),
         entry(UDP, "2001:db8::9", 40_000, "2001:db8::1", 61_000),
+        entry(TCP, "2001:db8::9", 40_000, "2001:db8::2", 61_000),
+        entry(UDPLITE, "192.0.2.9", 40_000, "192.0.2.1", 61_000),
+        entry(UDPLITE, "192.0.2.9", 40_000, "192.0.2.1", 61_002),
     ]
 }
 
@@ -60,7 +64,7 @@ fn what_is_inserted_is_listed_and_counted() {
         let mut socket = filled();
         let read = socket.conntrack_matching(&Filter::default()).unwrap();
         assert_eq!(origs(&read), origs(&flows()));
-        assert_eq!(socket.conntrack_stats().unwrap().entries, 8);
+        assert_eq!(socket.conntrack_stats().unwrap().entries, 11);
         let nat = read.iter().find(|e| e.mark == 0x10).unwrap();
         assert_eq!((nat.reply.src, nat.reply.src_port()), (ip("10.0.0.7"), Some(80)));
         assert!(nat.timeout_s.is_some_and(|t| t <= 300) && nat.id.is_some());
@@ -85,6 +89,9 @@ fn filters() -> Vec<Filter> {
             zone: Some(7),
             ..orig(TupleFilter { dst: Some(ip("192.0.2.2")), ..TupleFilter::default() })
         },
+        orig(TupleFilter::to(ip("2001:db8::1"), TCP, 61_000)),
+        reply(TupleFilter { src: Some(ip("2001:db8::2")), ..TupleFilter::default() }),
+        orig(TupleFilter::to(ip("192.0.2.1"), UDPLITE, 61_000)),
         orig(TupleFilter::to(ip("192.0.2.77"), TCP, 1)),
     ]
 }
@@ -112,7 +119,7 @@ fn the_empty_filter_deletes_nothing() {
     in_fresh_netns(|| {
         let mut socket = filled();
         assert!(socket.conntrack_delete_matching(&Filter::default()).is_err());
-        assert_eq!(socket.conntrack_stats().unwrap().entries, 8);
+        assert_eq!(socket.conntrack_stats().unwrap().entries, 11);
     });
 }
 
@@ -131,7 +138,7 @@ fn a_delete_by_id_does_not_touch_the_next_connection_with_the_same_tuple() {
         if reborn.id != other.id {
             assert!(!socket.conntrack_delete(&other).unwrap(), "a wrong id must not match");
         }
-        assert_eq!(socket.conntrack_stats().unwrap().entries, 8);
+        assert_eq!(socket.conntrack_stats().unwrap().entries, 11);
         assert!(socket.conntrack_delete(&reborn).unwrap());
     });
 }
@@ -144,7 +151,7 @@ fn a_delete_respects_the_zone() {
         assert!(socket.conntrack_delete(&default_zone).unwrap());
         let left = socket.conntrack_matching(&Filter::default()).unwrap();
         assert_eq!(left.iter().filter(|e| e.zone == 7).count(), 1);
-        assert_eq!(left.len(), 7);
+        assert_eq!(left.len(), 10);
     });
 }
 
@@ -190,6 +197,6 @@ fn conntrack_events_are_seen() {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(counts, (8, 8));
+        assert_eq!(counts, (11, 11));
     });
 }

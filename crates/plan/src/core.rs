@@ -259,6 +259,3 @@ impl Core {
         report::counts(self)
     }
 }
-
-#[cfg(test)]
-mod tests;

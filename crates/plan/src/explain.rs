@@ -270,6 +270,3 @@ fn element(core: &Core, key: Key) -> Option<ElementAnswer> {
         losers: losers.collect(),
     })
 }
-
-#[cfg(test)]
-mod tests;

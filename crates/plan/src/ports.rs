@@ -143,7 +143,8 @@ pub struct PortTable {
     asked: Option<(Mapping, NodePort)>,
     /// Mappings that had to take another port than the one remembered.
     refused: BTreeMap<Mapping, Refusal>,
-    released: Vec<(IpFamily, Protocol, NodePort)>,
+    /// Sockets to close. Their ports are not handed out again before they were taken to be closed.
+    released: BTreeSet<(IpFamily, Protocol, NodePort)>,
     changes: Vec<LeaseChange>,
 }
 
@@ -158,7 +159,7 @@ impl PortTable {
             queue: BTreeSet::new(),
             asked: None,
             refused: BTreeMap::new(),
-            released: Vec::new(),
+            released: BTreeSet::new(),
             changes: Vec::new(),
         }
     }
@@ -267,7 +268,6 @@ impl PortTable {
         let Some(entry) = table.get(port).filter(|entry| !entry.state.is_current()) else { return };
         let entry = entry.clone();
         table.remove(port);
-        let next = table.denied.pop_first();
         let target = Target { pod_port: entry.pod_port, protocol, family };
         let mapping = target.of(&entry.owner);
         if let Some(leases) = self.by_owner.get_mut(&entry.owner) {
@@ -277,12 +277,11 @@ impl PortTable {
             }
         }
         if entry.state == LeaseState::Leaving {
-            self.released.push((family, protocol, port));
+            self.released.insert((family, protocol, port));
+        } else {
+            self.serve_denied(family, protocol);
         }
         self.changes.push(LeaseChange::Released(Lease { mapping, port }));
-        if let Some(next) = next {
-            self.requeue(&next);
-        }
     }
 
     /// The lease of a mapping, if it has a current one.
@@ -330,9 +329,13 @@ impl PortTable {
         self.len() == 0
     }
 
-    /// The sockets to close.
+    /// The sockets to close. Each lets a mapping that waits for want of a port try again.
     pub fn take_released(&mut self) -> Vec<(IpFamily, Protocol, NodePort)> {
-        std::mem::take(&mut self.released)
+        let released = std::mem::take(&mut self.released);
+        for (family, protocol, _) in &released {
+            self.serve_denied(*family, *protocol);
+        }
+        released.into_iter().collect()
     }
 
     /// What the journal has to write down.

@@ -112,6 +112,7 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Takes in the annotation that an event shows. Only a change to what the last event showed
     /// is news: a source that does not carry our writings back (a folder) shows the same for ever.
+    /// A source that does (the API) shows each of our writings before any later one of others.
     pub(crate) fn shown(&mut self, uid: &Uid, text: Option<&str>) {
         let is_told = self.pods.contains_key(uid);
         let place = self.pods.entry(uid.clone()).or_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{IpFamily, Key, Mapping, NodePort, Owner, Protocol};
 
-use super::{Ask, LeaseState, Need, PortTable, Reserved, Target};
+use super::{Ask, LeaseState, Need, PortTable, Reserved, Table, Target};
 use crate::journal::{Lease, LeaseChange};
 
 /// Which port a mapping asks for, strongest first.
@@ -61,7 +61,8 @@ pub(super) struct Wait {
 
 impl PortTable {
     /// The next port to bind. `marked` tells what the kernel holds under a key: nothing, or an
-    /// element with this mark. Ports under another's element are not handed out.
+    /// element with this mark. A port under another's element is not handed out, and one under an
+    /// unmarked element only to the mapping that it is remembered for.
     pub fn next_reservation(
         &mut self,
         marked: &dyn Fn(&Key) -> Option<Option<Arc<Owner>>>,
@@ -89,15 +90,16 @@ impl PortTable {
     ) -> Option<NodePort> {
         let target = Target::from(mapping);
         let own = |port| match marked(&target.key(port)) {
-            None => true,
-            Some(mark) => mark.as_ref() == Some(&mapping.owner),
+            None | Some(None) => true,
+            Some(Some(mark)) => mark == mapping.owner,
         };
         let wait = self.waiting.get(mapping)?;
         match level {
             Level::Changed | Level::Annotated => {
                 let (_, port) = wait.annotated.filter(|(claimed, _)| *claimed == level)?;
                 let mine = self.lease(&mapping.owner, target).is_some_and(|(p, _)| p == port);
-                let vacant = self.table(target).is_vacant(port);
+                let vacant = self.table(target).is_vacant(port)
+                    && !self.released.contains(&(target.family, target.protocol, port));
                 (own(port) && (mine || vacant)).then_some(port)
             }
             Level::Remembered => {
@@ -105,9 +107,15 @@ impl PortTable {
                 (state.is_remembered() && own(port)).then_some(port)
             }
             Level::Fresh => {
-                let left = wait.left;
-                let table = self.table(target);
-                let probe = table.probe(left, |port| marked(&target.key(port)).is_some());
+                let (left, range) = (wait.left, self.range);
+                let Self { tables, released, .. } = self;
+                let table = tables
+                    .entry((target.family, target.protocol))
+                    .or_insert_with(|| Table::new(range));
+                let probe = table.probe(left, |port| {
+                    released.contains(&(target.family, target.protocol, port))
+                        || marked(&target.key(port)).is_some()
+                });
                 let (port, left) = probe?;
                 self.waiting.get_mut(mapping)?.left = left;
                 Some(port)
@@ -122,7 +130,7 @@ impl PortTable {
         let Some(level) = self.waiting.get(mapping).map(|wait| wait.level) else {
             // Nobody waits for it any more: the socket is to be closed again.
             if result == Reserved::Ok {
-                self.released.push((target.family, target.protocol, port));
+                self.released.insert((target.family, target.protocol, port));
             }
             return;
         };
@@ -160,7 +168,7 @@ impl PortTable {
             self.insert(&mapping.owner, target, port, LeaseState::Held);
         } else {
             // It got another holder while the socket was being bound.
-            self.released.push((target.family, target.protocol, port));
+            self.released.insert((target.family, target.protocol, port));
             return;
         }
         if level == Level::Fresh {
@@ -247,7 +255,15 @@ impl PortTable {
         }
     }
 
-    pub(super) fn requeue(&mut self, mapping: &Mapping) {
+    /// A port became free: one of the mappings that were denied for want of one tries again.
+    pub(super) fn serve_denied(&mut self, family: IpFamily, protocol: Protocol) {
+        let table = self.tables.get_mut(&(family, protocol));
+        if let Some(mapping) = table.and_then(|table| table.denied.pop_first()) {
+            self.requeue(&mapping);
+        }
+    }
+
+    fn requeue(&mut self, mapping: &Mapping) {
         let left = u32::from(self.range.len());
         if let Some(wait) = self.waiting.get_mut(mapping) {
             wait.denial = None;

@@ -1,0 +1,13 @@
+//! The floor: nf_tables over a bare netlink socket, with bytes laid out by hand and a straight
+//! loop. No code of the product is in it, so it is what the product is measured against.
+//!
+//! The layout is that of `linux/netfilter/nf_tables.h` and `linux/netfilter/nfnetlink.h`.
+
+mod bytes;
+mod events;
+mod objects;
+mod socket;
+
+pub(crate) use events::Events;
+pub(crate) use objects::{Elements, MAP, Structure, TABLE};
+pub(crate) use socket::Raw;

@@ -7,13 +7,15 @@ pub mod dir;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use model::{Event, Finding, Hold, ObjectKind};
+pub use manifest::ObjectName;
+use model::{Event, Finding, Hold};
 
 /// What a source says, each time something has changed.
 #[derive(Debug, Clone)]
 pub struct SourceMessage {
     /// What happened to objects, in order. The first events of a source's life are one
-    /// [`Event::Listed`] of every kind; deltas follow. While a source has never been read there are none.
+    /// [`Event::Listed`] of every kind; deltas follow. While a source has never been read there
+    /// are none.
     pub events: Vec<Event>,
     /// Everything that is wrong with the source now; replaces what the message before said.
     pub problems: Vec<Finding>,
@@ -24,15 +26,4 @@ pub struct SourceMessage {
     pub unknown: BTreeSet<ObjectName>,
     /// When the source learned of it: the start of the way from event to kernel.
     pub received: Instant,
-}
-
-/// An object by name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectName {
-    /// Its kind.
-    pub kind: ObjectKind,
-    /// Its namespace (empty for cluster-scoped objects).
-    pub namespace: Box<str>,
-    /// Its name.
-    pub name: Box<str>,
 }

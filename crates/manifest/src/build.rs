@@ -28,7 +28,7 @@ pub(crate) struct Fatal {
 
 pub(crate) fn read(
     file: &str,
-    input: impl Read,
+    input: &mut dyn Read,
     limits: &Limits,
     sink: &mut dyn FnMut(Found),
 ) -> Summary {

@@ -8,7 +8,7 @@ use granit_parser::ErrorKind;
 
 use crate::problem::Position;
 
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 32 << 10;
 
 /// Where and why the input stopped being text. The YAML scanner reads ahead and would report the
 /// place it has reached itself.
@@ -17,9 +17,11 @@ pub(crate) type Failure = Rc<RefCell<Option<(Position, String)>>>;
 /// The characters of a reader.
 pub(crate) struct Chars<R> {
     input: R,
-    /// Bytes read; those before `at` are used up, those before `valid` are UTF-8.
-    chunk: Vec<u8>,
+    buffer: Box<[u8]>,
+    /// How many bytes at the start of the buffer are read and not yet text.
+    filled: usize,
     text: String,
+    /// How much of the text is used up.
     at: usize,
     line: u32,
     column: u32,
@@ -32,7 +34,8 @@ impl<R: Read> Chars<R> {
         let failure = Failure::default();
         let chars = Self {
             input,
-            chunk: Vec::new(),
+            buffer: vec![0; CHUNK].into_boxed_slice(),
+            filled: 0,
             text: String::new(),
             at: 0,
             line: 1,
@@ -55,51 +58,40 @@ impl<R: Read> Chars<R> {
         self.text.clear();
         self.at = 0;
         while self.text.is_empty() {
-            if self.end {
-                return if self.chunk.is_empty() { Ok(false) } else { Err(self.not_utf8()) };
-            }
-            let kept = self.chunk.len();
-            if kept >= 4 {
-                // no UTF-8 character is longer than 4 bytes: what is kept is none
+            // no character of UTF-8 is longer than 4 bytes: what is left of more is none
+            if self.filled >= 4 || self.end && self.filled > 0 {
                 return Err(self.not_utf8());
             }
-            self.chunk.resize(CHUNK, 0);
-            match self.input.read(&mut self.chunk[kept..]) {
-                Ok(0) => {
-                    self.chunk.truncate(kept);
-                    self.end = true;
-                }
+            if self.end {
+                return Ok(false);
+            }
+            let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
+            match self.input.read(free) {
+                Ok(0) => self.end = true,
                 Ok(read) => {
-                    self.chunk.truncate(kept + read);
+                    self.filled = (self.filled + read).min(CHUNK);
                     self.take_valid_prefix();
                 }
-                Err(error) if error.kind() == IoErrorKind::Interrupted => self.chunk.truncate(kept),
+                Err(error) if error.kind() == IoErrorKind::Interrupted => {}
                 Err(error) => return Err(self.fail(format!("cannot read: {error}"))),
             }
         }
         Ok(true)
     }
 
-    /// Moves the leading UTF-8 of the chunk to the text. A cut character waits for its rest.
+    /// Moves the leading UTF-8 of the buffer to the text. A cut character waits for its rest.
     fn take_valid_prefix(&mut self) {
-        let valid = match std::str::from_utf8(&self.chunk) {
-            Ok(text) => {
-                self.text.push_str(text);
-                self.chunk.len()
-            }
-            Err(error) => {
-                let valid = error.valid_up_to();
-                if let Ok(text) = std::str::from_utf8(&self.chunk[..valid]) {
-                    self.text.push_str(text);
-                }
-                valid
-            }
-        };
-        self.chunk.drain(..valid);
+        let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+        // of one piece or up to the first error: the first chunk is all the UTF-8 there is
+        let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        self.text.push_str(valid);
+        let used = valid.len();
+        self.buffer.copy_within(used..self.filled, 0);
+        self.filled -= used;
     }
 
     fn not_utf8(&mut self) -> ErrorKind {
-        let message = match self.chunk.as_slice() {
+        let message = match self.buffer.get(..self.filled).unwrap_or_default() {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] if self.line == 1 && self.column == 1 => {
                 "not UTF-8 but UTF-16: save the file as UTF-8".to_owned()
             }

@@ -98,7 +98,8 @@ pub struct Parsed {
 /// Reads a whole file.
 pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Parsed {
     let mut objects = Vec::new();
-    let summary = read(file, bytes, limits, &mut |found| objects.push(found));
+    let mut input = bytes;
+    let summary = read(file, &mut input, limits, &mut |found| objects.push(found));
     if summary.syntax.is_some() {
         objects.clear();
     }
@@ -107,6 +108,11 @@ pub fn parse(file: &str, bytes: &[u8], limits: &Limits) -> Parsed {
 
 /// Reads a stream, handing over each object as soon as it is complete. If the summary has a syntax
 /// error, what was handed over must be dropped.
-pub fn read(file: &str, input: impl Read, limits: &Limits, sink: &mut dyn FnMut(Found)) -> Summary {
+pub fn read(
+    file: &str,
+    input: &mut dyn Read,
+    limits: &Limits,
+    sink: &mut dyn FnMut(Found),
+) -> Summary {
     build::read(file, input, limits, sink)
 }

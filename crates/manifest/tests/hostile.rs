@@ -100,7 +100,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn arbitrary_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
@@ -128,7 +128,7 @@ proptest! {
     #[test]
     fn the_answer_does_not_depend_on_how_the_bytes_arrive(text in pieces(), step in 1usize..7) {
         let mut objects = Vec::new();
-        let summary = read("f", Drip(text.as_bytes(), step), &Limits::default(), &mut |found| {
+        let summary = read("f", &mut Drip(text.as_bytes(), step), &Limits::default(), &mut |found| {
             objects.push(found);
         });
         let whole = parse("f", text.as_bytes(), &Limits::default());
@@ -165,6 +165,6 @@ fn a_read_error_is_a_problem_of_the_file() {
             Err(std::io::Error::other("the disk is on fire"))
         }
     }
-    let said = read("f", Broken, &Limits::default(), &mut |_| {}).syntax.unwrap().to_string();
+    let said = read("f", &mut Broken, &Limits::default(), &mut |_| {}).syntax.unwrap().to_string();
     assert_eq!(said, "f:1:1: cannot read: the disk is on fire");
 }

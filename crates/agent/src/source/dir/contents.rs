@@ -1,0 +1,371 @@
+//! What all files say together, and what follows from a change of one of them.
+//!
+//! Per object only its name, UID and a digest are kept: the objects themselves live in the core.
+//!
+//! Invariants: the last file in order wins an object; a file that stops making sense keeps what it
+//! said last; what is reported deleted was reported applied before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use manifest::{ObjectName, Summary};
+use model::{Event, Finding, Object, Severity};
+
+use super::file::{Content, Holds, Item, Signature};
+use super::trouble;
+
+/// What an invalid object or file means for the rest.
+const KEPT: &str = "correct the file; until then what it said before counts";
+const NOT_USED: &str = "correct the file; until then this object is not used";
+
+#[derive(Debug, Default)]
+struct FileState {
+    names: Vec<Arc<ObjectName>>,
+    signature: Option<Signature>,
+    /// Whether it was ever understood.
+    ever_read: bool,
+    /// What it may hold, while it was never understood.
+    unread: Option<Holds>,
+    troubles: Vec<Finding>,
+    /// Objects of which only the name could ever be read.
+    unknown: Vec<ObjectName>,
+}
+
+#[derive(Debug)]
+struct Claim {
+    file: Arc<Path>,
+    content: Content,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// In the order of their files; the last one wins.
+    claims: Vec<Claim>,
+    /// What the receiver was told last.
+    sent: Option<Content>,
+}
+
+/// What all files say.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    files: BTreeMap<Arc<Path>, FileState>,
+    objects: BTreeMap<Arc<ObjectName>, Entry>,
+    /// Objects in at least one file.
+    live: usize,
+    /// Objects whose claims have changed.
+    touched: BTreeSet<Arc<ObjectName>>,
+    /// Objects that were told of and are in no file any more.
+    orphans: BTreeSet<Arc<ObjectName>>,
+    /// Objects in more than one file.
+    contested: BTreeSet<Arc<ObjectName>>,
+    /// Objects just read, until they are told of.
+    fresh: BTreeMap<(Arc<ObjectName>, Arc<Path>), Object>,
+}
+
+/// Whether objects that are gone may be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletions {
+    Tell,
+    Later,
+}
+
+impl Contents {
+    /// The files known, in order.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Arc<Path>> {
+        self.files.keys()
+    }
+
+    pub(super) fn signature(&self, file: &Path) -> Option<Signature> {
+        self.files.get(file)?.signature
+    }
+
+    /// How many objects there are in files.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Whether there are objects to be reported deleted.
+    pub(super) fn has_orphans(&self) -> bool {
+        let unknown = self.unknown();
+        self.orphans.iter().any(|name| !unknown.contains(name.as_ref()))
+    }
+
+    /// Whether the receiver does not know this content.
+    pub(super) fn is_news(&self, name: &ObjectName, content: &Content) -> bool {
+        self.objects.get(name).and_then(|entry| entry.sent.as_ref()) != Some(content)
+    }
+
+    /// The file is not there any more.
+    pub(super) fn remove(&mut self, file: &Path) {
+        let Some((file, state)) = self.files.remove_entry(file) else { return };
+        for name in state.names {
+            self.withdraw(&name, &file);
+        }
+    }
+
+    /// The file cannot be read.
+    pub(super) fn fail(&mut self, file: &Path, holds: Holds, message: &str) {
+        let state = self.files.entry(file.into()).or_default();
+        state.signature = None;
+        if !state.ever_read {
+            state.unread = Some(holds);
+        }
+        let advice = match (holds, state.ever_read) {
+            (Holds::Nothing, false) => "remove it, or give it a name that is no manifest's",
+            (Holds::Perhaps, false) => {
+                "make the file readable; until then nothing is deleted that may be in it"
+            }
+            (_, true) => "make the file readable; until then what it said before counts",
+        };
+        state.troubles = vec![trouble::unreadable(file, message, advice)];
+    }
+
+    /// The file was read.
+    pub(super) fn read(
+        &mut self,
+        file: &Path,
+        signature: Signature,
+        items: Vec<Item>,
+        summary: Summary,
+    ) {
+        let file = match self.files.get_key_value(file) {
+            Some((file, _)) => Arc::clone(file),
+            None => file.into(),
+        };
+        let mut state = self.files.remove(&file).unwrap_or_default();
+        state.signature = Some(signature);
+        if let Some(problem) = summary.syntax {
+            if state.ever_read {
+                state.troubles = vec![trouble::in_file(&file, Severity::Error, problem, KEPT)];
+            } else {
+                state.unread = Some(Holds::Perhaps);
+                let advice = "correct the file; until then nothing is deleted that may be in it";
+                state.troubles = vec![trouble::in_file(&file, Severity::Error, problem, advice)];
+            }
+        } else if summary.documents == 0 && !state.names.is_empty() {
+            let message = "the file is empty; what it said before still counts";
+            let advice = "delete the file to delete its objects";
+            state.troubles = vec![trouble::in_file(&file, Severity::Warning, message, advice)];
+        } else {
+            self.understood(&file, &mut state, items, summary);
+        }
+        self.files.insert(file, state);
+    }
+
+    fn understood(
+        &mut self,
+        file: &Arc<Path>,
+        state: &mut FileState,
+        items: Vec<Item>,
+        summary: Summary,
+    ) {
+        state.ever_read = true;
+        state.unread = None;
+        state.troubles.clear();
+        state.unknown.clear();
+        let mut found: BTreeMap<Arc<ObjectName>, Item> = BTreeMap::new();
+        for item in items {
+            let name = match self.objects.get_key_value(&item.name) {
+                Some((name, _)) => Arc::clone(name),
+                None => Arc::new(item.name.clone()),
+            };
+            if let Some(earlier) = found.insert(name, item) {
+                let message = format!("{} is in the file twice; the last one counts", earlier.name);
+                let advice = "remove one of them";
+                state.troubles.push(trouble::in_file(file, Severity::Warning, message, advice));
+            }
+        }
+        // an object of unknown name may be any of those that were there
+        let all_stay =
+            summary.unlisted > 0 || summary.invalid.iter().any(|problem| problem.object.is_none());
+        let invalid: BTreeSet<&ObjectName> =
+            summary.invalid.iter().filter_map(|problem| problem.object.as_ref()).collect();
+        let old = std::mem::take(&mut state.names);
+        for name in old {
+            if found.contains_key(&name) {
+                continue;
+            }
+            if all_stay || invalid.contains(name.as_ref()) {
+                state.names.push(name);
+            } else {
+                self.withdraw(&name, file);
+            }
+        }
+        for name in invalid {
+            let known = state.names.iter().any(|kept| **kept == *name) || found.contains_key(name);
+            if !known {
+                state.unknown.push(name.clone());
+            }
+        }
+        describe(file, state, &found, &summary);
+        for (name, item) in found {
+            state.names.push(Arc::clone(&name));
+            self.claim(&name, file, item);
+        }
+    }
+
+    fn claim(&mut self, name: &Arc<ObjectName>, file: &Arc<Path>, item: Item) {
+        let entry = self.objects.entry(Arc::clone(name)).or_default();
+        let claim = Claim { file: Arc::clone(file), content: item.content };
+        match entry.claims.binary_search_by(|claim| claim.file.cmp(file)) {
+            Ok(at) => entry.claims[at] = claim,
+            Err(at) => {
+                entry.claims.insert(at, claim);
+                self.live += usize::from(entry.claims.len() == 1);
+            }
+        }
+        if entry.claims.len() > 1 {
+            self.contested.insert(Arc::clone(name));
+        }
+        self.orphans.remove(name);
+        if let Some(object) = item.object {
+            self.fresh.insert((Arc::clone(name), Arc::clone(file)), object);
+        }
+        self.touched.insert(Arc::clone(name));
+    }
+
+    fn withdraw(&mut self, name: &Arc<ObjectName>, file: &Arc<Path>) {
+        let Some(entry) = self.objects.get_mut(name) else { return };
+        let before = entry.claims.len();
+        entry.claims.retain(|claim| claim.file != *file);
+        if before == 1 && entry.claims.is_empty() {
+            self.live -= 1;
+        }
+        if entry.claims.len() < 2 {
+            self.contested.remove(name);
+        }
+        self.fresh.remove(&(Arc::clone(name), Arc::clone(file)));
+        self.touched.insert(Arc::clone(name));
+    }
+
+    /// What the receiver is to be told, and the files that must be read again to tell the rest.
+    pub(super) fn settle(&mut self, deletions: Deletions) -> (Vec<Event>, BTreeSet<Arc<Path>>) {
+        let mut events = Vec::new();
+        let mut wanted = BTreeSet::new();
+        if deletions == Deletions::Tell {
+            self.settle_gone();
+            // an object that has become unreadable where it now is has not gone
+            let unknown = self.unknown();
+            let gone: Vec<_> =
+                self.orphans.extract_if(.., |name| !unknown.contains(name.as_ref())).collect();
+            for name in gone {
+                let sent = self.objects.remove(&name).and_then(|entry| entry.sent);
+                events.extend(sent.map(|content| deleted(&name, content)));
+            }
+        }
+        for name in std::mem::take(&mut self.touched) {
+            let Some(entry) = self.objects.get_mut(&name) else { continue };
+            let Some(winner) = entry.claims.last() else {
+                self.orphan(name);
+                continue;
+            };
+            if entry.sent.as_ref() == Some(&winner.content) {
+                continue;
+            }
+            let file = Arc::clone(&winner.file);
+            let Some(object) = self.fresh.remove(&(Arc::clone(&name), Arc::clone(&file))) else {
+                wanted.insert(file);
+                self.touched.insert(name);
+                continue;
+            };
+            let content = winner.content.clone();
+            if let Some(before) = entry.sent.take().filter(|before| before.uid != content.uid) {
+                events.push(deleted(&name, before));
+            }
+            entry.sent = Some(content);
+            events.push(Event::Applied(object));
+        }
+        self.fresh.clear();
+        (events, wanted)
+    }
+
+    /// Sorts out the touched objects that are in no file any more.
+    fn settle_gone(&mut self) {
+        let objects = &self.objects;
+        let gone =
+            |name: &Arc<ObjectName>| objects.get(name).is_some_and(|entry| entry.claims.is_empty());
+        let gone: Vec<_> = self.touched.extract_if(.., |name| gone(name)).collect();
+        for name in gone {
+            self.orphan(name);
+        }
+    }
+
+    fn orphan(&mut self, name: Arc<ObjectName>) {
+        if self.objects.get(&name).is_some_and(|entry| entry.sent.is_some()) {
+            self.orphans.insert(name);
+        } else {
+            self.objects.remove(&name);
+        }
+    }
+
+    /// Everything wrong with files and objects.
+    pub(super) fn troubles(&self) -> Vec<Finding> {
+        let mut all: Vec<Finding> =
+            self.files.values().flat_map(|state| &state.troubles).cloned().collect();
+        for name in &self.contested {
+            let Some(Entry { claims, .. }) = self.objects.get(name) else { continue };
+            let [losers @ .., winner] = claims.as_slice() else { continue };
+            for loser in losers {
+                let counts = winner.file.display();
+                let message = format!("{name} is also in file {counts}, and that one counts");
+                let advice = "remove the object from one of the files";
+                all.push(trouble::in_file(&loser.file, Severity::Warning, message, advice));
+            }
+        }
+        all
+    }
+
+    /// Files that may hold objects and could never be read.
+    pub(super) fn unread(&self) -> impl Iterator<Item = &Path> {
+        self.files
+            .iter()
+            .filter(|(_, state)| state.unread == Some(Holds::Perhaps))
+            .map(|(file, _)| file.as_ref())
+    }
+
+    /// Objects of which only the name could ever be read.
+    pub(super) fn unknown(&self) -> BTreeSet<ObjectName> {
+        let known = |name: &&ObjectName| {
+            self.objects.get(*name).is_some_and(|entry| !entry.claims.is_empty())
+        };
+        self.files
+            .values()
+            .flat_map(|state| &state.unknown)
+            .filter(|name| !known(name))
+            .cloned()
+            .collect()
+    }
+}
+
+fn deleted(name: &ObjectName, content: Content) -> Event {
+    Event::Deleted {
+        kind: name.kind,
+        namespace: name.namespace.clone(),
+        name: name.name.clone(),
+        uid: Some(content.uid),
+    }
+}
+
+fn describe(
+    file: &Path,
+    state: &mut FileState,
+    found: &BTreeMap<Arc<ObjectName>, Item>,
+    summary: &Summary,
+) {
+    for problem in &summary.invalid {
+        let (severity, advice) = match &problem.object {
+            Some(name) if found.contains_key(name) => (Severity::Warning, "correct the file"),
+            Some(name) if state.names.iter().any(|kept| **kept == *name) => {
+                (Severity::Error, "correct the file; until then what the object said before counts")
+            }
+            Some(_) => (Severity::Error, NOT_USED),
+            None => (Severity::Error, "correct the file; until then what is there is not used"),
+        };
+        state.troubles.push(trouble::in_file(file, severity, problem, advice));
+    }
+    if summary.unlisted > 0 {
+        let message = format!("{} more problems in this file", summary.unlisted);
+        state.troubles.push(trouble::in_file(file, Severity::Error, message, KEPT));
+    }
+}

@@ -1,0 +1,195 @@
+//! One manifest file: opened without blocking, read in bounded memory, reduced to what differs.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use manifest::{Found, Limits, ObjectName, Summary};
+use model::owner::Sandbox;
+use model::{Object, Uid};
+use rustix::io::Errno;
+
+/// `NSFS_MAGIC` of `linux/magic.h`: what a network namespace's file is on.
+const NSFS_MAGIC: u64 = 0x6e73_6673;
+
+/// What an object says, in few bytes; compared only within one life of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) uid: Uid,
+    digest: u64,
+}
+
+impl Content {
+    fn of(object: &Object) -> Self {
+        struct Digest(DefaultHasher);
+        impl std::fmt::Write for Digest {
+            fn write_str(&mut self, text: &str) -> std::fmt::Result {
+                self.0.write(text.as_bytes());
+                Ok(())
+            }
+        }
+        let mut digest = Digest(DefaultHasher::new());
+        // the debug form shows every field; a hasher takes it without an error
+        let _ = write!(digest, "{object:?}");
+        Self { uid: object.meta().uid.clone(), digest: digest.0.finish() }
+    }
+}
+
+/// An object of a file. The object itself is kept only where somebody has to be told of it.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) name: ObjectName,
+    pub(super) content: Content,
+    pub(super) object: Option<Object>,
+}
+
+/// A file as it is now.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// It is not there.
+    Gone,
+    /// It is a folder by now.
+    Folder,
+    /// It was read; it may still be wrong.
+    Read { signature: Signature, items: Vec<Item>, summary: Summary },
+    /// It cannot be read, and may or may not hold objects.
+    Unreadable { message: String, holds: Holds },
+}
+
+/// Whether something unreadable may hold objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// A file that cannot be opened or understood.
+    Perhaps,
+    /// A pipe, a device, a symlink to itself.
+    Nothing,
+}
+
+/// Changes whenever the file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Signature(u64);
+
+impl Signature {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (metadata.dev(), metadata.ino(), metadata.size()).hash(&mut hasher);
+        (metadata.mtime(), metadata.mtime_nsec()).hash(&mut hasher);
+        (metadata.ctime(), metadata.ctime_nsec()).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// Reads a file. `keep` says whether an object of this name and content is to be kept in full.
+pub(super) fn read(
+    path: &Path,
+    shown: &str,
+    size_limit: u64,
+    keep: &dyn Fn(&ObjectName, &Content) -> bool,
+) -> Reading {
+    let (file, metadata) = match open(path) {
+        Ok(opened) => opened,
+        Err(reading) => return reading,
+    };
+    if metadata.size() > size_limit {
+        let size = metadata.size();
+        let message = format!("{size} bytes: too large (at most {size_limit} are read)");
+        return Reading::Unreadable { message, holds: Holds::Perhaps };
+    }
+    let mut items = Vec::new();
+    let mut input = Capped { file, left: size_limit };
+    let summary = manifest::read(shown, &mut input, &Limits::default(), &mut |found| {
+        items.push(item(found, keep));
+    });
+    Reading::Read { signature: Signature::of(&metadata), items, summary }
+}
+
+fn open(path: &Path) -> Result<(File, Metadata), Reading> {
+    let refuse = |error: &io::Error| match error.kind() {
+        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => Reading::Unreadable {
+            message: "a symlink that leads back to itself".to_owned(),
+            holds: Holds::Nothing,
+        },
+        // a symlink that leads nowhere is there all the same
+        io::ErrorKind::NotFound if fs::symlink_metadata(path).is_err() => Reading::Gone,
+        io::ErrorKind::NotFound => Reading::Unreadable {
+            message: "a symlink that leads nowhere".to_owned(),
+            holds: Holds::Perhaps,
+        },
+        _ => Reading::Unreadable {
+            message: format!("cannot be read: {error}"),
+            holds: Holds::Perhaps,
+        },
+    };
+    // look before opening: opening a device can do things
+    let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
+    check_regular(&metadata)?;
+    // O_NONBLOCK: should it be a pipe by now, opening does not wait for a writer
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(|error| refuse(&error))?;
+    let metadata = file.metadata().map_err(|error| refuse(&error))?;
+    check_regular(&metadata)?;
+    Ok((file, metadata))
+}
+
+fn check_regular(metadata: &Metadata) -> Result<(), Reading> {
+    let kind = metadata.file_type();
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        return Err(Reading::Folder);
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(Reading::Unreadable {
+        message: format!("{what}, not a file: it is not opened"),
+        holds: Holds::Nothing,
+    })
+}
+
+/// A file that may grow while it is read.
+struct Capped {
+    file: File,
+    left: u64,
+}
+
+impl Read for Capped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other("the file has grown too large"))?;
+        Ok(read)
+    }
+}
+
+fn item(found: Found, keep: &dyn Fn(&ObjectName, &Content) -> bool) -> Item {
+    let name = found.name();
+    let mut object = found.object;
+    if let (Object::Pod(pod), Some(path)) = (&mut object, found.netns)
+        && is_namespace(Path::new(&*path))
+    {
+        pod.sandbox = Sandbox::Proven;
+    }
+    let content = Content::of(&object);
+    let object = keep(&name, &content).then_some(object);
+    Item { name, content, object }
+}
+
+/// Whether a network namespace is bound (or open) there. A leftover file without one proves
+/// nothing.
+fn is_namespace(path: &Path) -> bool {
+    path.is_absolute()
+        && rustix::fs::statfs(path).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(NSFS_MAGIC))
+}

@@ -34,7 +34,7 @@ use model::{
 use plan::{Config as CoreConfig, Core};
 
 pub(crate) use memory::told;
-pub use ports::{Bound, Ports};
+pub use ports::{PortSet, Ports};
 pub use settle::{Settled, Step};
 
 use crate::config::Config;
@@ -198,16 +198,19 @@ impl<D: Driver> Keeper<D> {
             advice: "until this is solved the kernel stays as it is; netkeep keeps trying".into(),
             fixable: false,
         }));
-        findings.extend(self.journal_trouble.iter().map(|trouble| Finding {
-            code: FindingCode::PublishFailed,
-            severity: Severity::Error,
-            subject: "state directory".into(),
-            message: trouble.clone(),
-            evidence: Vec::new(),
-            advice: "make the state directory writable; ports may change over a reboot otherwise"
-                .into(),
-            fixable: false,
-        }));
+        findings.extend(
+            self.journal_trouble.iter().map(|trouble| Finding {
+                code: FindingCode::PublishFailed,
+                severity: Severity::Error,
+                subject: "state directory".into(),
+                message: trouble.clone(),
+                evidence: Vec::new(),
+                advice:
+                    "make the state directory writable; ports may change over a reboot otherwise"
+                        .into(),
+                fixable: false,
+            }),
+        );
         findings
     }
 

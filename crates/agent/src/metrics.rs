@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use drivers::Driver;
 use drivers::nft::events::Touch;
 use model::{Finding, FindingCode};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -26,14 +26,11 @@ struct Op {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
-    kind: DriftKind,
+    kind: &'static str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum DriftKind {
-    Element,
-    Structure,
-}
+const ELEMENT: Kind = Kind { kind: "element" };
+const STRUCTURE: Kind = Kind { kind: "structure" };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Feature {
@@ -112,31 +109,88 @@ impl Metrics {
     fn register(&mut self) {
         let r = &mut self.registry;
         let s = Unit::Seconds;
-        r.register_with_unit("sync_duration", "Time of one reconciliation that wrote to the kernel", s.clone(), self.sync.clone());
-        r.register_with_unit("event_to_kernel", "Time from learning of a change to its being read back from the kernel", s.clone(), self.event_to_kernel.clone());
-        r.register_with_unit("last_successful_sync_timestamp", "When kernel and objects last agreed, since 1970", s.clone(), self.last_sync.clone());
-        r.register("sync_failures", "Reconciliations that did not end well", self.sync_failures.clone());
+        r.register_with_unit(
+            "sync_duration",
+            "Time of one reconciliation that wrote to the kernel",
+            s.clone(),
+            self.sync.clone(),
+        );
+        r.register_with_unit(
+            "event_to_kernel",
+            "Time from learning of a change to its being read back from the kernel",
+            s.clone(),
+            self.event_to_kernel.clone(),
+        );
+        r.register_with_unit(
+            "last_successful_sync_timestamp",
+            "When kernel and objects last agreed, since 1970",
+            s.clone(),
+            self.last_sync.clone(),
+        );
+        r.register(
+            "sync_failures",
+            "Reconciliations that did not end well",
+            self.sync_failures.clone(),
+        );
         r.register("changes_applied", "Changes committed to the kernel", self.changes.clone());
         r.register("changes_rejected", "Changes that the kernel refused", self.rejected.clone());
-        r.register("drift_repaired", "Foreign writes to our table that were repaired", self.drift.clone());
-        r.register("flows_cut", "Stale connection tracking entries removed", self.flows_cut.clone());
-        r.register("desired_objects", "Kernel objects that have an owner who wants them", self.desired.clone());
+        r.register(
+            "drift_repaired",
+            "Foreign writes to our table that were repaired",
+            self.drift.clone(),
+        );
+        r.register(
+            "flows_cut",
+            "Stale connection tracking entries removed",
+            self.flows_cut.clone(),
+        );
+        r.register(
+            "desired_objects",
+            "Kernel objects that have an owner who wants them",
+            self.desired.clone(),
+        );
         r.register("verified_objects", "Kernel objects read back as wanted", self.verified.clone());
-        r.register("pending_objects", "Kernel objects that differ from what is wanted", self.pending.clone());
+        r.register(
+            "pending_objects",
+            "Kernel objects that differ from what is wanted",
+            self.pending.clone(),
+        );
         r.register("node_ports_leased", "Node ports promised to Pods", self.leases.clone());
-        r.register("deletions_held", "Deletions withheld because a source is not in sync", self.held.clone());
+        r.register(
+            "deletions_held",
+            "Deletions withheld because a source is not in sync",
+            self.held.clone(),
+        );
         r.register("holds", "How often deletions began to be withheld", self.holds.clone());
-        r.register("source_fresh", "Whether the source is in sync (1) or not (0)", self.fresh.clone());
-        r.register_with_unit("source_last_event_timestamp", "When the source last said something, since 1970", s, self.source_event.clone());
+        r.register(
+            "source_fresh",
+            "Whether the source is in sync (1) or not (0)",
+            self.fresh.clone(),
+        );
+        r.register_with_unit(
+            "source_last_event_timestamp",
+            "When the source last said something, since 1970",
+            s,
+            self.source_event.clone(),
+        );
         r.register("findings", "Open findings by code", self.findings.clone());
-        r.register("kernel_generation", "Generation of the nftables ruleset last accounted for", self.generation.clone());
-        r.register_with_unit("resident_memory", "Resident memory of the agent", Unit::Bytes, self.rss.clone());
+        r.register(
+            "kernel_generation",
+            "Generation of the nftables ruleset last accounted for",
+            self.generation.clone(),
+        );
+        r.register_with_unit(
+            "resident_memory",
+            "Resident memory of the agent",
+            Unit::Bytes,
+            self.rss.clone(),
+        );
         // Visible at zero: an alert must be able to tell "none" from "not measured".
         for op in ["add", "replace", "delete"] {
             let _ = self.changes.get_or_create(&Op { op });
         }
-        for kind in [DriftKind::Element, DriftKind::Structure] {
-            let _ = self.drift.get_or_create(&Kind { kind });
+        for kind in [ELEMENT, STRUCTURE] {
+            let _ = self.drift.get_or_create(&kind);
         }
     }
 
@@ -174,10 +228,10 @@ impl Metrics {
     /// Another writer's change is being repaired.
     pub(crate) fn drift(&self, touch: &Touch) {
         let kind = match touch {
-            Touch::ElementsGone(_) => DriftKind::Element,
-            Touch::Other(_) | Touch::Unknown => DriftKind::Structure,
+            Touch::ElementsGone(_) => ELEMENT,
+            Touch::Other(_) | Touch::Unknown => STRUCTURE,
         };
-        self.drift.get_or_create(&Kind { kind }).inc();
+        self.drift.get_or_create(&kind).inc();
     }
 
     /// Stale flows were removed.

@@ -5,14 +5,15 @@
 
 use std::time::{Duration, Instant};
 
+use apply::journal::Journal;
 use drivers::flows::{Cutter, FlowsError, Route};
 use drivers::nft::{NftDriver, NftOptions};
-use drivers::DriverError;
-use model::{Finding, Plan, Reason};
+use drivers::{Driver, DriverError};
+use model::{Finding, Key, Plan, Reason};
 use thiserror::Error;
 
 use crate::config::{Config, SourceSpec};
-use crate::keeper::{Keeper, Ports, Settled, Step, told};
+use crate::keeper::{Keeper, PortSet, Ports, Settled, Step, told};
 use crate::lock::{self, LockError};
 use crate::publish::Publisher;
 use crate::source::dir::{DirOptions, DirSource, WatchError};
@@ -55,10 +56,7 @@ impl Applied {
         self.settled.step == Step::Converged
             && self.settled.held == 0
             && self.trouble.is_empty()
-            && !self
-                .findings
-                .iter()
-                .any(|finding| finding.severity == model::Severity::Error)
+            && !self.findings.iter().any(|finding| finding.severity == model::Severity::Error)
     }
 }
 
@@ -73,7 +71,9 @@ fn source(config: &Config) -> Result<DirSource, WatchError> {
 
 /// What would be done here.
 pub fn plan(config: &Config) -> Result<Plan, OnceError> {
-    let mut keeper = Keeper::new(config, driver(config)?, Ports::trial());
+    let mut driver = driver(config)?;
+    let ports = Ports::trial(held_by_agent(config, &mut driver)?);
+    let mut keeper = Keeper::new(config, driver, ports);
     keeper.observe(&Reason::Wanted)?;
     if let Err(error) = keeper.read_journal(&config.state_dir) {
         tracing::debug!(error = %told(&error), "no journal");
@@ -81,6 +81,23 @@ pub fn plan(config: &Config) -> Result<Plan, OnceError> {
     keeper.found_published(Publisher::new(&config.state_dir).read_all().published);
     keeper.take_in(source(config)?.initial());
     Ok(keeper.plan())
+}
+
+/// The ports that an agent running here holds: those that the journal or the kernel know. A port
+/// that it reserved a moment ago and has in neither would look taken; the plan says so then.
+fn held_by_agent(config: &Config, driver: &mut NftDriver) -> Result<PortSet, OnceError> {
+    match lock::acquire() {
+        Err(LockError::Held { .. }) => {}
+        _ => return Ok(PortSet::new()),
+    }
+    let elements = driver.observe()?.elements.into_iter();
+    let in_kernel = elements.filter_map(|(key, ..)| match key {
+        Key::Npl { family, protocol, port } => Some((family, protocol, port)),
+        Key::Hairpin(_) => None,
+    });
+    let journal = Journal::read(&config.state_dir).unwrap_or_default().leases.into_iter();
+    let leased = journal.map(|lease| (lease.family, lease.protocol, lease.node_port));
+    Ok(in_kernel.chain(leased).collect())
 }
 
 /// Does it.

@@ -1,6 +1,6 @@
 //! The node ports we hold, as sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drivers::Driver;
 use model::{IpFamily, NodePort, Protocol};
@@ -9,13 +9,16 @@ use plan::Reserved;
 
 use super::Keeper;
 
+/// Ports by family, protocol and number.
+pub type PortSet = BTreeSet<(IpFamily, Protocol, NodePort)>;
+
 /// What happens to a port after it was bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Bound {
     /// It is held as long as its lease.
     Held,
-    /// It is let go at once: only looking (`netkeep plan`).
-    LetGo,
+    /// It is let go at once: only looking (`netkeep plan`). An agent that runs beside holds these.
+    LetGo(PortSet),
 }
 
 /// The sockets behind the leases.
@@ -31,19 +34,24 @@ impl Ports {
         Self { bound: Bound::Held, held: BTreeMap::new() }
     }
 
-    /// Ports that are only tried.
-    pub const fn trial() -> Self {
-        Self { bound: Bound::LetGo, held: BTreeMap::new() }
+    /// Ports that are only tried; those that the agent beside us holds count as ours.
+    pub const fn trial(held_by_agent: PortSet) -> Self {
+        Self { bound: Bound::LetGo(held_by_agent), held: BTreeMap::new() }
     }
 
     fn reserve(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) -> Reserved {
-        if self.held.contains_key(&(family, protocol, port)) {
+        let place = (family, protocol, port);
+        let ours = match &self.bound {
+            Bound::Held => self.held.contains_key(&place),
+            Bound::LetGo(held_by_agent) => held_by_agent.contains(&place),
+        };
+        if ours {
             return Reserved::Ok;
         }
         match Reservation::bind(family, protocol, port) {
             Ok(reservation) => {
                 if self.bound == Bound::Held {
-                    self.held.insert((family, protocol, port), reservation);
+                    self.held.insert(place, reservation);
                 }
                 Reserved::Ok
             }

@@ -185,12 +185,8 @@ impl<D: Driver> Keeper<D> {
             else {
                 continue;
             };
-            let flows = StaleFlows {
-                protocol: *protocol,
-                node_port: *port,
-                ip: *ip,
-                pod_port: *pod_port,
-            };
+            let flows =
+                StaleFlows { protocol: *protocol, node_port: *port, ip: *ip, pod_port: *pod_port };
             if self.cuts.insert(flows.clone()) {
                 if let Some(journal) = &mut self.journal {
                     journal.cut(&flows);

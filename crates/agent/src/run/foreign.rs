@@ -147,6 +147,11 @@ impl Agent {
     pub(super) fn foreign(&mut self, write: ForeignWrite) {
         let now = Instant::now();
         let Foreign { writer, touch } = &write.foreign;
+        if *touch == Touch::Unknown {
+            // Our own large commits overflow the events too: the generation tells.
+            self.check_generation();
+            return;
+        }
         self.repairs.remember(now, writer.clone(), touch.to_string());
         tracing::warn!(%writer, %touch, "another writer touched the table inet netkeep");
         self.repairs.waiting.push(write);

@@ -47,16 +47,18 @@ impl Agent {
     pub(super) fn findings(&self) -> Vec<Finding> {
         let mut findings = self.keeper.findings();
         findings.extend(self.repairs.findings());
-        findings.extend(self.publish_trouble.iter().map(|trouble| Finding {
-            code: FindingCode::PublishFailed,
-            severity: Severity::Error,
-            subject: "published annotations".into(),
-            message: trouble.clone(),
-            evidence: Vec::new(),
-            advice: "make the state directory writable and give it room; it is tried again by \
+        findings.extend(self.publish_trouble.iter().map(|trouble| {
+            Finding {
+                code: FindingCode::PublishFailed,
+                severity: Severity::Error,
+                subject: "published annotations".into(),
+                message: trouble.clone(),
+                evidence: Vec::new(),
+                advice: "make the state directory writable and give it room; it is tried again by \
                      itself"
-                .into(),
-            fixable: false,
+                    .into(),
+                fixable: false,
+            }
         }));
         findings.sort();
         findings.dedup();

@@ -27,12 +27,12 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
 /// Prints an array of objects as a table; columns are (title, key).
 pub(crate) fn table(columns: &[(&str, &str)], rows: &Json) {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|(title, _)| *title));
     for row in rows.as_array().into_iter().flatten() {
         table.add_row(columns.iter().map(|(_, key)| cell(row.get(key))));
     }
-    let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let text: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
     print(&text);
 }
 

@@ -111,7 +111,10 @@ impl Ord for Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.as_str(), self.qualified_name())
+        match self.kind {
+            OwnerKind::Netkeep => f.write_str("netkeep"),
+            OwnerKind::Pod => write!(f, "{} {}", self.kind.as_str(), self.qualified_name()),
+        }
     }
 }
 

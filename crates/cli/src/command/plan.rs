@@ -13,8 +13,9 @@ pub(super) fn run(args: ReconcileArgs) -> Result<ExitCode> {
     let config = super::config(args.source);
     let plan = ::agent::once::plan(&config)?;
     let netns = netns::Namespace::current()
-        .and_then(|namespace| namespace.identity().map(|identity| identity.to_string()))
-        .context("cannot tell which network namespace this is")?;
+        .context("cannot tell which network namespace this is")?
+        .identity()
+        .to_string();
     match args.output {
         Format::Text => output::print(&::plan::render::text(&plan)),
         Format::Json => output::json(&::plan::render::json(&plan, &netns))?,

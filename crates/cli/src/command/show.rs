@@ -48,9 +48,8 @@ pub(super) fn ask(socket: &SocketArg, request: &Request) -> Result<Answer, AskEr
         return control::ask(Some(path), request);
     }
     match control::ask(None, request) {
-        Err(AskError::NoAgent(error)) => {
-            control::ask(Some(&SocketArg::fallback()), request).map_err(|_| AskError::NoAgent(error))
-        }
+        Err(AskError::NoAgent(error)) => control::ask(Some(&SocketArg::fallback()), request)
+            .map_err(|_| AskError::NoAgent(error)),
         outcome => outcome,
     }
 }

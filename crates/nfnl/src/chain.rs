@@ -226,7 +226,9 @@ fn put_base(base: &BaseChain, w: &mut Writer) {
             [] => {}
             [device] => w.put_str(NFTA_HOOK_DEV, device),
             devices => w.nest(NFTA_HOOK_DEVS, |w| {
-                devices.iter().for_each(|device| w.put_str(NFTA_DEVICE_NAME, device));
+                for device in devices {
+                    w.put_str(NFTA_DEVICE_NAME, device);
+                }
             }),
         }
     });

@@ -9,6 +9,7 @@ macro_rules! constants {
     ($($name:ident: $ty:ty = $value:expr;)*) => {
         $(pub const $name: $ty = $value;)*
         #[cfg(test)]
+        #[allow(clippy::cast_possible_wrap)] // the lengths are small
         pub(super) const ALL: &[(&str, i64)] = &[$((stringify!($name), $name as i64)),*];
     };
 }

@@ -37,12 +37,13 @@ pub enum Group {
 
 impl Group {
     const fn number(self) -> i32 {
-        (match self {
+        let number = match self {
             Self::Nftables => NFNLGRP_NFTABLES,
             Self::ConntrackNew => NFNLGRP_CONNTRACK_NEW,
             Self::ConntrackUpdate => NFNLGRP_CONNTRACK_UPDATE,
             Self::ConntrackDestroy => NFNLGRP_CONNTRACK_DESTROY,
-        }) as i32
+        };
+        number.cast_signed()
     }
 }
 
@@ -174,7 +175,7 @@ impl EventSocket {
     /// [`Error::Io`].
     pub fn next_event(&mut self) -> Result<Event, Error> {
         loop {
-            if let Some(event) = self.from_datagram() {
+            if let Some(event) = self.unread_event() {
                 return Ok(event);
             }
             if let Some(event) = self.fill(Wait::Block)? {
@@ -189,7 +190,7 @@ impl EventSocket {
     /// [`Error::Io`].
     pub fn try_event(&mut self) -> Result<Option<Event>, Error> {
         loop {
-            if let Some(event) = self.from_datagram() {
+            if let Some(event) = self.unread_event() {
                 return Ok(Some(event));
             }
             match self.fill(Wait::Poll) {
@@ -216,7 +217,7 @@ impl EventSocket {
         }
     }
 
-    fn from_datagram(&mut self) -> Option<Event> {
+    fn unread_event(&mut self) -> Option<Event> {
         let unread = self.datagram.get(self.unread.clone())?;
         let mut messages = Messages::new(unread);
         let event = Event::of(messages.next()?);

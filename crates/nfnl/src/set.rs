@@ -264,7 +264,7 @@ impl Set {
         set.data = match (object, data_type) {
             (Some(object), _) => Some(SetData::Object(object)),
             (None, Some(NFT_DATA_VERDICT)) => Some(SetData::Verdict),
-            (None, Some(datatype)) => Some(SetData::Value { datatype, len: data_len }),
+            (None, Some(number)) => Some(SetData::Value { datatype: number, len: data_len }),
             (None, None) => None,
         };
         Ok(set)

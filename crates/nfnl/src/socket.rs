@@ -158,11 +158,11 @@ impl Socket {
     fn nft(
         &mut self,
         operation: u8,
-        nft: Request,
+        request: &Request,
         put: impl FnOnce(&mut Writer),
         on: impl FnMut(&Message<'_>) -> Result<(), Error>,
     ) -> Result<Exchange, Error> {
-        self.exchange(NFNL_SUBSYS_NFTABLES, operation, &nft, put, on)
+        self.exchange(NFNL_SUBSYS_NFTABLES, operation, request, put, on)
     }
 
     /// Sends one request and gives `on` every message of the answer but acks and the end of the dump.

@@ -144,7 +144,7 @@ super::constants! {
     NFTA_SET_ELEM_LIST_SET_ID: u16 = 4;
     // nft_data_types
     NFT_DATA_VALUE: u32 = 0;
-    NFT_DATA_VERDICT: u32 = 0xffffff00;
+    NFT_DATA_VERDICT: u32 = 0xffff_ff00;
     // nft_data_attributes
     NFTA_DATA_VALUE: u16 = 1;
     NFTA_DATA_VERDICT: u16 = 2;

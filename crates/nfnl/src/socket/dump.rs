@@ -24,7 +24,7 @@ impl Socket {
     ) -> Result<Vec<T>, Error> {
         self.retry(Vec::new, |socket, all| {
             let request = Request::new(action, family.number(), Style::Dump);
-            socket.nft(operation, request, &put, |message| {
+            socket.nft(operation, &request, &put, |message| {
                 let (nf, attributes) = message.netfilter()?;
                 all.push(decode(nf, attributes)?);
                 Ok(())
@@ -48,7 +48,7 @@ impl Socket {
         let mut found = None;
         let request = Request::new("read a table", id.family.number(), Style::Acked);
         let put = |w: &mut Writer| w.put_str(crate::consts::NFTA_TABLE_NAME, &id.name);
-        let result = self.nft(NFT_MSG_GETTABLE, request, put, |message| {
+        let result = self.nft(NFT_MSG_GETTABLE, &request, put, |message| {
             let (nf, attributes) = message.netfilter()?;
             found = Some(Table::decode(nf, attributes)?);
             Ok(())

@@ -95,7 +95,7 @@ impl Socket {
         let request = Request::new("list elements", set.family.number(), Style::Dump);
         self.nft(
             NFT_MSG_GETSETELEM,
-            request,
+            &request,
             |w| put_set(w, set),
             |message| {
                 let (nf, attributes) = message.netfilter()?;
@@ -160,7 +160,7 @@ impl Socket {
                 }
             });
         };
-        self.nft(NFT_MSG_GETSETELEM, request, put, |message| {
+        self.nft(NFT_MSG_GETSETELEM, &request, put, |message| {
             let (nf, attributes) = message.netfilter()?;
             for element in ElementList::decode(nf, attributes)?.elements() {
                 found.push(Some(element?.to_element()?));

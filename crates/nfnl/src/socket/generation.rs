@@ -49,7 +49,7 @@ impl Socket {
         let request = Request::new("read the generation", 0, Style::Acked);
         self.nft(
             NFT_MSG_GETGEN,
-            request,
+            &request,
             |_| {},
             |message| {
                 generation = Some(Generation::decode(message.netfilter()?.1)?);

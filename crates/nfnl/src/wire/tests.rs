@@ -19,10 +19,10 @@ fn a_nest_over_64_kib_is_a_fault_and_leaves_nothing_behind() {
 #[test]
 fn an_attribute_over_64_kib_is_a_fault_and_is_not_written() {
     let mut w = Writer::new();
-    w.put(7, &[0; 65_531]);
+    w.put(7, &vec![0; 65_531]);
     let full = w.len();
     assert_eq!(w.take_fault(), None);
-    w.put(7, &[0; 65_532]);
+    w.put(7, &vec![0; 65_532]);
     assert_eq!(w.len(), full);
     assert_eq!(w.finish(), Err(TooLong { kind: 7, bytes: 65_536 }));
 }

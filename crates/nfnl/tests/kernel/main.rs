@@ -1,4 +1,5 @@
 //! The crate against the real kernel, each test in a network namespace of its own, with `nft` as the second opinion.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy sees only the #[test] functions as tests
 
 mod batches;
 mod conntrack;

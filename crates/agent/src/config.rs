@@ -73,9 +73,8 @@ impl Config {
     /// The size hint of the mapping maps: every port of the range in all three protocols, rounded
     /// up, at least 65,536. A hint lets the kernel use a fixed hash, twice as fast to fill.
     pub fn map_size(&self) -> u32 {
-        self.map_size.unwrap_or_else(|| {
-            (u32::from(self.range.len()) * 3).next_power_of_two().max(65_536)
-        })
+        self.map_size
+            .unwrap_or_else(|| (u32::from(self.range.len()) * 3).next_power_of_two().max(65_536))
     }
 }
 

@@ -180,11 +180,14 @@ mod tests {
         let path = dir.path().join("a/agent.sock");
         let listener = listen(&path).unwrap();
         serve(listener, |query: Query| {
-            let answer = Answer::Data { json: Json::from(format!("{:?}", query.request)), text: None };
+            let answer =
+                Answer::Data { json: Json::from(format!("{:?}", query.request)), text: None };
             query.reply.send(answer).is_ok()
         });
         let answer = ask(Some(&path), &Request::Explain { query: "tcp 61000".into() }).unwrap();
-        assert!(matches!(answer, Answer::Data { json: Json::String(s), .. } if s.contains("61000")));
+        assert!(
+            matches!(answer, Answer::Data { json: Json::String(s), .. } if s.contains("61000"))
+        );
 
         let mut garbage = UnixStream::connect(&path).unwrap();
         garbage.write_all(b"{\"ask\":\"reboot\"}\n").unwrap();

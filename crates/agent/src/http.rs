@@ -65,7 +65,9 @@ async fn metrics(State(send): State<Send>) -> Response {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the agent's loop does not answer\n").into_response(),
+        _ => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the agent's loop does not answer\n").into_response()
+        }
     }
 }
 

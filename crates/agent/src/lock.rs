@@ -21,9 +21,7 @@ const NAME: &[u8] = b"netkeep.dev/agent";
 #[derive(Debug, Error)]
 pub enum LockError {
     /// Another agent runs here.
-    #[error(
-        "another netkeep (pid {pid}) already keeps this network namespace; stop it first"
-    )]
+    #[error("another netkeep (pid {pid}) already keeps this network namespace; stop it first")]
     Held {
         /// Its process id.
         pid: i32,

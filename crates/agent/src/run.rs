@@ -20,8 +20,8 @@ use std::os::unix::net::UnixListener;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use drivers::nft::{NftDriver, NftOptions};
 use drivers::DriverError;
+use drivers::nft::{NftDriver, NftOptions};
 use model::Reason;
 use thiserror::Error;
 
@@ -80,10 +80,8 @@ pub enum AgentError {
 pub fn run(config: &Config) -> Result<(), AgentError> {
     let lock = lock::acquire()?;
     raise_file_limit();
-    let driver = NftDriver::open(NftOptions {
-        ownership: config.ownership,
-        map_size: config.map_size(),
-    })?;
+    let driver =
+        NftDriver::open(NftOptions { ownership: config.ownership, map_size: config.map_size() })?;
     let (sender, receiver) = mpsc::channel();
     let mut agent = Agent::start(config, driver, &sender)?;
     // The core looks at the kernel before the events are joined, so that a first load does not
@@ -154,8 +152,7 @@ impl Agent {
         keeper.found_published(found.published);
         let publisher = publisher::start(files, sync, sender.clone())
             .map_err(system("start the publisher's thread"))?;
-        let cutter =
-            cutter::start(sender.clone()).map_err(system("start the cutter's thread"))?;
+        let cutter = cutter::start(sender.clone()).map_err(system("start the cutter's thread"))?;
         Ok(Self {
             keeper,
             metrics: Metrics::new(),
@@ -175,13 +172,13 @@ impl Agent {
     fn run(&mut self, receiver: &Receiver<Input>) {
         loop {
             let first = match self.next_wake() {
-                Some(wake) => match receiver
-                    .recv_timeout(wake.saturating_duration_since(Instant::now()))
-                {
-                    Ok(input) => Some(input),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                },
+                Some(wake) => {
+                    match receiver.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+                        Ok(input) => Some(input),
+                        Err(RecvTimeoutError::Timeout) => None,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
                 None => match receiver.recv() {
                     Ok(input) => Some(input),
                     Err(_) => return,
@@ -391,8 +388,8 @@ fn serve_control(
 
 fn stop_on_signals(sender: &Sender<Input>) -> Result<(), AgentError> {
     use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
-        .map_err(system("handle signals"))?;
+    let mut signals =
+        signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(system("handle signals"))?;
     let sender = sender.clone();
     spawn("signals", move || {
         if let Some(signal) = signals.forever().next() {

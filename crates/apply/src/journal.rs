@@ -67,8 +67,15 @@ pub struct StaleFlows {
 enum Record {
     Lease(Lease),
     #[serde(rename_all = "camelCase")]
-    Release { family: IpFamily, protocol: Protocol, node_port: NodePort },
-    Seen { uid: String, annotation: Option<String> },
+    Release {
+        family: IpFamily,
+        protocol: Protocol,
+        node_port: NodePort,
+    },
+    Seen {
+        uid: String,
+        annotation: Option<String>,
+    },
     Cut(StaleFlows),
     CutDone(StaleFlows),
 }
@@ -207,8 +214,7 @@ impl Journal {
         file.sync_all().map_err(fail("sync", &new))?;
         fs::rename(&new, &path).map_err(fail("replace", &path))?;
         self.live = self.records;
-        self.file =
-            OpenOptions::new().append(true).open(&path).map_err(fail("open", &path))?;
+        self.file = OpenOptions::new().append(true).open(&path).map_err(fail("open", &path))?;
         Ok(())
     }
 }

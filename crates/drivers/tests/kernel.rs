@@ -267,11 +267,9 @@ fn without_the_right_to_use_nf_tables_the_error_says_what_is_missing() {
 #[test]
 #[ignore = "run by without_the_right_to_use_nf_tables_the_error_says_what_is_missing"]
 fn denied_child() {
-    let outcome = NftDriver::open(NftOptions {
-        ownership: TableOwnership::Exclusive,
-        map_size: 65_536,
-    })
-    .and_then(|mut driver| driver.observe());
+    let outcome =
+        NftDriver::open(NftOptions { ownership: TableOwnership::Exclusive, map_size: 65_536 })
+            .and_then(|mut driver| driver.observe());
     let message = outcome.unwrap_err().to_string();
     assert!(message.contains("CAP_NET_ADMIN"), "{message}");
 }

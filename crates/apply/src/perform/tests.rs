@@ -31,7 +31,8 @@ impl Driver for Scripted {
         let mut next = self.table.clone();
         for (index, change) in transaction.changes.iter().enumerate() {
             let Change::Element { key, after, .. } = change else { continue };
-            let refused = matches!(key, Key::Npl { port, .. } if self.refused_ports.contains(&port.get()));
+            let refused =
+                matches!(key, Key::Npl { port, .. } if self.refused_ports.contains(&port.get()));
             let full = after.is_some() && self.room == Some(next.len());
             if refused || full {
                 let errno = if full { ENFILE } else { 22 };

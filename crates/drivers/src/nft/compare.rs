@@ -4,7 +4,7 @@
 //! flags that follow from registers); both sides are brought to one form before they are compared.
 
 use model::MapName;
-use nfnl::expr::{Lookup, Masq, Nat};
+use nfnl::expr::{Flags, Nat};
 use nfnl::{Chain, Expr, Rule, Set, SetFlags, Table, TableFlags};
 
 use super::schema;
@@ -96,17 +96,14 @@ fn normal(rule: &Rule) -> Vec<Expr> {
 }
 
 fn normal_expression(expression: &Expr) -> Expr {
-    let nonzero = |flags: Option<u32>| flags.filter(|flags| *flags != 0);
     match expression.clone() {
         Expr::Nat(nat) => Nat {
             addr_max: nat.addr_max.filter(|max| Some(*max) != nat.addr_min),
             proto_max: nat.proto_max.filter(|max| Some(*max) != nat.proto_min),
-            flags: nonzero(nat.flags.map(|flags| flags & !NAT_FLAGS_IMPLIED)),
+            flags: Flags(nat.flags.0 & !NAT_FLAGS_IMPLIED),
             ..nat
         }
         .into(),
-        Expr::Lookup(lookup) => Lookup { flags: nonzero(lookup.flags), ..lookup }.into(),
-        Expr::Masq(masq) => Masq { flags: nonzero(masq.flags), ..masq }.into(),
         other => other,
     }
 }

@@ -36,7 +36,7 @@ use rustix::event::EventfdFlags;
 use thiserror::Error;
 
 use self::contents::{Contents, Deletions};
-use self::file::{Reading, Signature};
+use self::file::{Reading, Refusal, Signature};
 use self::tree::{Tree, Via};
 use self::watches::{LeadsTo, Watches};
 use super::{ObjectName, SourceMessage};
@@ -302,15 +302,17 @@ impl DirSource {
             &|name, content| contents.is_news(name, content),
         );
         match reading {
-            Reading::Gone => self.contents.remove(file),
-            Reading::Folder => {
+            Ok(Reading { signature, items, summary }) => {
+                self.contents.read(file, signature, items, &summary);
+            }
+            Err(Refusal::Gone) => self.contents.remove(file),
+            Err(Refusal::Folder) => {
                 self.contents.remove(file);
                 return true;
             }
-            Reading::Read { signature, items, summary } => {
-                self.contents.read(file, signature, items, summary);
+            Err(Refusal::Unreadable { message, holds }) => {
+                self.contents.fail(file, holds, &message);
             }
-            Reading::Unreadable { message, holds } => self.contents.fail(file, holds, &message),
         }
         false
     }

@@ -127,7 +127,7 @@ impl Contents {
         file: &Path,
         signature: Signature,
         items: Vec<Item>,
-        summary: Summary,
+        summary: &Summary,
     ) {
         let file = match self.files.get_key_value(file) {
             Some((file, _)) => Arc::clone(file),
@@ -135,7 +135,7 @@ impl Contents {
         };
         let mut state = self.files.remove(&file).unwrap_or_default();
         state.signature = Some(signature);
-        if let Some(problem) = summary.syntax {
+        if let Some(problem) = &summary.syntax {
             if state.ever_read {
                 state.troubles = vec![trouble::in_file(&file, Severity::Error, problem, KEPT)];
             } else {
@@ -158,7 +158,7 @@ impl Contents {
         file: &Arc<Path>,
         state: &mut FileState,
         items: Vec<Item>,
-        summary: Summary,
+        summary: &Summary,
     ) {
         state.ever_read = true;
         state.unread = None;
@@ -198,7 +198,7 @@ impl Contents {
                 state.unknown.push(name.clone());
             }
         }
-        describe(file, state, &found, &summary);
+        describe(file, state, &found, summary);
         for (name, item) in found {
             state.names.push(Arc::clone(&name));
             self.claim(&name, file, item);

@@ -46,15 +46,21 @@ pub(super) struct Item {
     pub(super) object: Option<Object>,
 }
 
-/// A file as it is now.
+/// A file as it is now; it may still be wrong.
 #[derive(Debug)]
-pub(super) enum Reading {
+pub(super) struct Reading {
+    pub(super) signature: Signature,
+    pub(super) items: Vec<Item>,
+    pub(super) summary: Summary,
+}
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub(super) enum Refusal {
     /// It is not there.
     Gone,
     /// It is a folder by now.
     Folder,
-    /// It was read; it may still be wrong.
-    Read { signature: Signature, items: Vec<Item>, summary: Summary },
     /// It cannot be read, and may or may not hold objects.
     Unreadable { message: String, holds: Holds },
 }
@@ -88,37 +94,34 @@ pub(super) fn read(
     shown: &str,
     size_limit: u64,
     keep: &dyn Fn(&ObjectName, &Content) -> bool,
-) -> Reading {
-    let (file, metadata) = match open(path) {
-        Ok(opened) => opened,
-        Err(reading) => return reading,
-    };
+) -> Result<Reading, Refusal> {
+    let (file, metadata) = open(path)?;
     if metadata.size() > size_limit {
         let size = metadata.size();
         let message = format!("{size} bytes: too large (at most {size_limit} are read)");
-        return Reading::Unreadable { message, holds: Holds::Perhaps };
+        return Err(Refusal::Unreadable { message, holds: Holds::Perhaps });
     }
     let mut items = Vec::new();
     let mut input = Capped { file, left: size_limit };
     let summary = manifest::read(shown, &mut input, &Limits::default(), &mut |found| {
         items.push(item(found, keep));
     });
-    Reading::Read { signature: Signature::of(&metadata), items, summary }
+    Ok(Reading { signature: Signature::of(&metadata), items, summary })
 }
 
-fn open(path: &Path) -> Result<(File, Metadata), Reading> {
+fn open(path: &Path) -> Result<(File, Metadata), Refusal> {
     let refuse = |error: &io::Error| match error.kind() {
-        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => Reading::Unreadable {
+        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => Refusal::Unreadable {
             message: "a symlink that leads back to itself".to_owned(),
             holds: Holds::Nothing,
         },
         // a symlink that leads nowhere is there all the same
-        io::ErrorKind::NotFound if fs::symlink_metadata(path).is_err() => Reading::Gone,
-        io::ErrorKind::NotFound => Reading::Unreadable {
+        io::ErrorKind::NotFound if fs::symlink_metadata(path).is_err() => Refusal::Gone,
+        io::ErrorKind::NotFound => Refusal::Unreadable {
             message: "a symlink that leads nowhere".to_owned(),
             holds: Holds::Perhaps,
         },
-        _ => Reading::Unreadable {
+        _ => Refusal::Unreadable {
             message: format!("cannot be read: {error}"),
             holds: Holds::Perhaps,
         },
@@ -138,12 +141,12 @@ fn open(path: &Path) -> Result<(File, Metadata), Reading> {
     Ok((file, metadata))
 }
 
-fn check_regular(metadata: &Metadata) -> Result<(), Reading> {
+fn check_regular(metadata: &Metadata) -> Result<(), Refusal> {
     let kind = metadata.file_type();
     let what = if kind.is_file() {
         return Ok(());
     } else if kind.is_dir() {
-        return Err(Reading::Folder);
+        return Err(Refusal::Folder);
     } else if kind.is_fifo() {
         "a named pipe"
     } else if kind.is_socket() {
@@ -151,7 +154,7 @@ fn check_regular(metadata: &Metadata) -> Result<(), Reading> {
     } else {
         "a device"
     };
-    Err(Reading::Unreadable {
+    Err(Refusal::Unreadable {
         message: format!("{what}, not a file: it is not opened"),
         holds: Holds::Nothing,
     })

@@ -51,7 +51,9 @@ impl Belief {
                     assert_eq!(self.listed, 0, "only the first message lists");
                     assert_eq!(kinds.len(), 3);
                     self.listed += 1;
-                    objects.into_iter().for_each(|object| self.apply(object));
+                    for object in objects {
+                        self.apply(object);
+                    }
                 }
                 Event::Applied(object) => self.apply(object),
                 Event::Deleted { kind, namespace, name, uid } => {

@@ -46,14 +46,14 @@ pub(super) enum LeadsTo {
 #[derive(Debug)]
 pub(super) struct Watches {
     inotify: OwnedFd,
-    watches: BTreeMap<i32, Watch>,
+    by_descriptor: BTreeMap<i32, Watch>,
     generation: u64,
 }
 
 impl Watches {
     pub(super) fn open() -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        Ok(Self { inotify, watches: BTreeMap::new(), generation: 0 })
+        Ok(Self { inotify, by_descriptor: BTreeMap::new(), generation: 0 })
     }
 
     /// Begins to say anew what is to be watched; what is not said before `finish` is dropped then.
@@ -63,7 +63,7 @@ impl Watches {
 
     pub(super) fn finish(&mut self) {
         let generation = self.generation;
-        let stale = self.watches.extract_if(.., |_, watch| watch.generation != generation);
+        let stale = self.by_descriptor.extract_if(.., |_, watch| watch.generation != generation);
         for (descriptor, _) in stale {
             // it may be gone with its folder already
             let _ = inotify::remove_watch(&self.inotify, descriptor);
@@ -106,7 +106,7 @@ impl Watches {
         // a folder that is two things gets the events of both
         let flags = flags | WatchFlags::MASK_ADD | WatchFlags::ONLYDIR;
         let descriptor = inotify::add_watch(&self.inotify, absolute, flags)?;
-        let watch = self.watches.entry(descriptor).or_default();
+        let watch = self.by_descriptor.entry(descriptor).or_default();
         if watch.generation != self.generation {
             *watch = Watch { generation: self.generation, ..Watch::default() };
         }
@@ -131,7 +131,7 @@ impl Watches {
                 continue;
             }
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-            Self::notice(&mut self.watches, event.wd(), flags, name, &mut notices);
+            Self::notice(&mut self.by_descriptor, event.wd(), flags, name, &mut notices);
         }
     }
 

@@ -182,6 +182,7 @@ impl State {
         }
         let known = self.pods.get(&meta.uid).map(|known| Arc::clone(&known.owner));
         let owner = known.filter(|o| o.name == meta.name && o.namespace == meta.namespace);
+        let owner_is_known = owner.is_some();
         let owner = owner
             .unwrap_or_else(|| Arc::new(Owner::pod(&meta.namespace, &meta.name, meta.uid.clone())));
         let record = PodRecord {
@@ -197,7 +198,8 @@ impl State {
         };
         let uid = pod.meta.uid;
         touched.annotations.push((uid.clone(), pod.npl_annotation));
-        if self.pods.get(&uid) != Some(&record) {
+        // Owners are equal by UID alone; that a Pod has another name now is news all the same.
+        if !owner_is_known || self.pods.get(&uid) != Some(&record) {
             self.pods.insert(record);
             touched.pods.insert(uid);
         }

@@ -68,17 +68,17 @@ fn uid(name: u8, generation: u8) -> String {
 
 fn arb_pod() -> impl Strategy<Value = Op> {
     let identity = (0..4u8, 0..2u8);
-    let status = (0..4usize, 0..4usize, 0..6u8, 0..3i64, any::<bool>());
-    let spec = (0..6u8, 0..4u8, 0..12u8);
-    let note = prop_oneof![
+    let state = (0..4usize, 0..4usize, 0..6u8, 0..3i64, any::<bool>());
+    let template = (0..6u8, 0..4u8, 0..12u8);
+    let annotation = prop_oneof![
         6 => Just(Note::Kept),
         1 => (0..6u8).prop_map(Note::Claims),
         1 => Just(Note::Garbage)
     ];
-    (identity, status, spec, note).prop_map(|(identity, status, spec, note)| {
+    (identity, state, template, annotation).prop_map(|(identity, state, template, note)| {
         let (name, generation) = identity;
-        let (v4, v6, phase, started, proven) = status;
-        let (label, ports, node) = spec;
+        let (v4, v6, phase, started, proven) = state;
+        let (label, ports, place) = template;
         let ips: Vec<&str> = IPS.get(v4).into_iter().chain(IPS6.get(v6)).copied().collect();
         let mut pod = pod(&pod_name(name), &ips);
         pod.meta.uid = Uid::new(uid(name, generation));
@@ -99,7 +99,7 @@ fn arb_pod() -> impl Strategy<Value = Op> {
         if ports == 3 {
             pod.ports[0].host_port = Some(node_port(8080));
         }
-        if node == 0 {
+        if place == 0 {
             pod.node_name = Some("n2".into());
         }
         Op::Pod(Box::new(pod), note)
@@ -350,13 +350,13 @@ impl Run {
 
     /// Another node that hears of the same cluster for the first time, with the same kernel and
     /// the same journal.
-    fn from_scratch(&self, reverse: bool) -> World {
+    fn scratch(&self, reverse: bool) -> World {
         let mut world = World::starting(RANGE);
-        world.kernel = self.world.kernel.clone();
-        world.journal = self.world.journal.clone();
-        world.busy = self.world.busy.clone();
-        world.annotations = self.world.annotations.clone();
-        world.seen = self.world.annotations.clone();
+        world.kernel.clone_from(&self.world.kernel);
+        world.journal.clone_from(&self.world.journal);
+        world.busy.clone_from(&self.world.busy);
+        world.annotations.clone_from(&self.world.annotations);
+        world.seen.clone_from(&self.world.annotations);
         world.restart();
         let mut objects = self.objects();
         if reverse {
@@ -389,7 +389,7 @@ proptest! {
     fn incremental_is_from_scratch_and_a_restart_writes_nothing(ops in ops(), reverse: bool) {
         let mut run = Run::of(&ops);
         run.rest();
-        let mut scratch = run.from_scratch(reverse);
+        let mut scratch = run.scratch(reverse);
         let plan = scratch.sync();
         prop_assert!(plan.is_empty() && plan.held.is_empty(), "{plan:#?}");
         prop_assert_eq!(&scratch.published, &vec![]);

@@ -184,6 +184,11 @@ impl PortTable {
     /// Enters a wanted mapping into the queue unless it has what it needs.
     pub(super) fn ask(&mut self, owner: &Arc<Owner>, ask: &Ask) {
         let mapping = ask.target.of(owner);
+        let has_lease = self.leases_of(owner).any(|lease| lease.0 == ask.target);
+        if ask.need == Need::Keep && !has_lease {
+            self.cancel(&mapping);
+            return;
+        }
         if self.waiting.contains_key(&mapping) {
             return;
         }
@@ -205,9 +210,6 @@ impl PortTable {
             Some(_) => true,
             None => false,
         };
-        if !remembered && ask.need == Need::Keep {
-            return;
-        }
         let level = match ask.annotated {
             Some((Level::Changed, _)) => Level::Changed,
             _ if remembered => Level::Remembered,

@@ -2,6 +2,12 @@
 //! would have come of a plan. The interpreter (`simulate`) checks each prefix of each plan.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::unnecessary_wraps,
+    reason = "tests panic; clippy does not know these functions for tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

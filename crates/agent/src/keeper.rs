@@ -15,6 +15,7 @@
 //! Deliberately not here: threads and waiting (`crate::run`), what to do (`plan`).
 
 mod memory;
+mod pods;
 mod ports;
 mod quarantine;
 mod settle;
@@ -22,14 +23,12 @@ mod settle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use apply::journal::{Journal, JournalError, StaleFlows};
 use drivers::{Driver, DriverError, Structure};
 use model::{
-    ChangeOp, Event, Finding, FindingCode, Hold, NodePort, Object, Owner, Plan, Protocol, Reason,
-    Severity, Uid,
+    ChangeOp, Finding, FindingCode, Hold, NodePort, Plan, Protocol, Reason, Severity, Uid,
 };
 use plan::{Config as CoreConfig, Core};
 
@@ -38,9 +37,12 @@ pub use ports::{PortSet, Ports};
 pub use settle::{Settled, Step};
 
 use crate::config::Config;
-use crate::publish::{Patch, PodRef, Published};
+use crate::publish::Published;
 use crate::source::{ObjectName, SourceMessage};
 use quarantine::Quarantine;
+
+/// Namespace and name of a Pod.
+pub type PodName = (Box<str>, Box<str>);
 
 /// The state of one network namespace and everything that keeps it.
 #[derive(Debug)]
@@ -56,8 +58,12 @@ pub struct Keeper<D> {
     seen: BTreeMap<Uid, Box<str>>,
     /// Published when we started, by UID; used up by the first listing.
     published: BTreeMap<Uid, Published>,
+    /// Whose annotation each published file carries.
+    files: BTreeMap<PodName, Uid>,
+    /// Files whose Pod may be gone, or another one by now.
+    doubtful: BTreeSet<PodName>,
     /// Owners that only the kernel has told of so far.
-    adopted: BTreeSet<(Box<str>, Box<str>)>,
+    adopted: BTreeSet<PodName>,
     source_problems: Vec<Finding>,
     /// Flows that still have to be cut, as the journal has them.
     cuts: BTreeSet<StaleFlows>,
@@ -80,6 +86,8 @@ impl<D: Driver> Keeper<D> {
             quarantine: Quarantine::default(),
             seen: BTreeMap::new(),
             published: BTreeMap::new(),
+            files: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
             adopted: BTreeSet::new(),
             source_problems: Vec::new(),
             cuts: BTreeSet::new(),
@@ -110,12 +118,6 @@ impl<D: Driver> Keeper<D> {
         Ok(())
     }
 
-    /// Tells what was published before we started. To be called before the first objects.
-    pub fn found_published(&mut self, published: Vec<Published>) {
-        self.published =
-            published.into_iter().map(|entry| (entry.pod.uid.clone(), entry)).collect();
-    }
-
     /// Reads the kernel and takes it for what is programmed.
     pub fn observe(&mut self, why: &Reason) -> Result<(), DriverError> {
         let observed = self.driver.observe()?;
@@ -137,7 +139,7 @@ impl<D: Driver> Keeper<D> {
     /// Takes in what a source says.
     pub fn take_in(&mut self, message: SourceMessage) {
         for mut event in message.events {
-            self.note_annotations(&mut event);
+            self.note_pods(&mut event);
             self.core.apply(event);
         }
         self.source_problems = message.problems;
@@ -229,26 +231,6 @@ impl<D: Driver> Keeper<D> {
         self.trouble.as_deref()
     }
 
-    /// Somebody altered the published annotation of a Pod, or of unknown Pods: it is published
-    /// again.
-    pub fn tampered(&mut self, pod: Option<(&str, &str)>) {
-        let uids: Vec<Uid> = self
-            .core
-            .pods()
-            .filter(|owner| pod.is_none_or(|pod| pod == (&*owner.namespace, &*owner.name)))
-            .map(|owner| owner.uid.clone())
-            .collect();
-        for uid in uids {
-            self.core.published(&uid, None);
-        }
-    }
-
-    /// The Pods (namespace, name) that may have something published: those the source tells of,
-    /// and those that only the kernel remembers.
-    pub fn pods(&self) -> BTreeSet<(Box<str>, Box<str>)> {
-        self.core.pods().map(|owner| (owner.namespace.clone(), owner.name.clone())).collect()
-    }
-
     /// When something that failed should be tried again.
     pub fn next_retry(&self) -> Option<Instant> {
         self.quarantine.next()
@@ -296,59 +278,5 @@ impl<D: Driver> Keeper<D> {
             }
         }
         self.write_journal();
-    }
-
-    /// What the Pod's published file has to say.
-    fn patch(&self, publication: plan::Publication) -> (PodRef, Patch) {
-        let patch = match publication.annotation {
-            plan::Annotation::Set(text) => Patch::Value(text),
-            plan::Annotation::Remove if self.seen.contains_key(&publication.uid) => Patch::Null,
-            plan::Annotation::Remove => Patch::Nothing,
-        };
-        let plan::Publication { namespace, name, uid, .. } = publication;
-        (PodRef { namespace, name, uid }, patch)
-    }
-
-    /// The annotation of a Pod is what its manifest says, unless that has not changed since we
-    /// last looked and we have published since: then it is what we published, as it would be in
-    /// a cluster, where both are one field.
-    fn note_annotations(&mut self, event: &mut Event) {
-        match event {
-            Event::Applied(object) => self.note_annotation(object),
-            Event::Listed { objects, .. } => {
-                objects.iter_mut().for_each(|object| self.note_annotation(object));
-            }
-            Event::Deleted { uid: Some(uid), .. } => {
-                self.seen.remove(uid);
-            }
-            Event::Deleted { .. } => {}
-        }
-    }
-
-    fn note_annotation(&mut self, object: &mut Object) {
-        let Object::Pod(pod) = object else { return };
-        let uid = pod.meta.uid.clone();
-        let before = self.seen.get(&uid).map(|text| &**text);
-        let unchanged = before == pod.npl_annotation.as_deref();
-        if !unchanged {
-            match &pod.npl_annotation {
-                Some(text) => self.seen.insert(uid.clone(), text.clone()),
-                None => self.seen.remove(&uid),
-            };
-            if let Some(journal) = &mut self.journal {
-                journal.seen(uid.as_str(), pod.npl_annotation.as_deref());
-            }
-        }
-        if let Some(published) = self.published.remove(&uid)
-            && unchanged
-            && published.annotation.is_some()
-        {
-            pod.npl_annotation = published.annotation.map(Into::into);
-        }
-    }
-
-    /// netkeep as an owner.
-    pub fn netkeep() -> Arc<Owner> {
-        Arc::new(Owner::netkeep())
     }
 }

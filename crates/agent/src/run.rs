@@ -89,7 +89,6 @@ pub fn run(config: &Config) -> Result<(), AgentError> {
     serve_control(config, lock, &sender)?;
     stop_on_signals(&sender)?;
     watch_source(config, &sender)?;
-    watch_published(config, &sender)?;
     if let Some(address) = config.metrics {
         let sender = sender.clone();
         crate::http::serve(address, move |query| sender.send(Input::Query(query)).is_ok())
@@ -150,6 +149,7 @@ impl Agent {
             tracing::warn!(error = %problem, "a published file cannot be read");
         }
         keeper.found_published(found.published);
+        watch_published(&files, sender)?;
         let publisher = publisher::start(files, sync, sender.clone())
             .map_err(system("start the publisher's thread"))?;
         let cutter = cutter::start(sender.clone()).map_err(system("start the cutter's thread"))?;
@@ -340,8 +340,8 @@ fn watch_source(config: &Config, sender: &Sender<Input>) -> Result<(), AgentErro
     })
 }
 
-fn watch_published(config: &Config, sender: &Sender<Input>) -> Result<(), AgentError> {
-    let watch = match Publisher::new(&config.state_dir).watch() {
+fn watch_published(files: &Publisher, sender: &Sender<Input>) -> Result<(), AgentError> {
+    let watch = match files.watch() {
         Ok(watch) => watch,
         Err(error) => {
             let error = crate::keeper::told(&error);

@@ -119,9 +119,7 @@ impl<D: Driver> Keeper<D> {
         self.write_journal();
         failpoint::hit("ports:released");
         self.quarantine.ports(self.core.counts().denied, now);
-        let publications = self.core.take_publications();
-        settled.publications =
-            publications.into_iter().map(|publication| self.patch(publication)).collect();
+        settled.publications = self.publications();
         settled.mapped.sort_unstable();
         settled.mapped.dedup();
         settled

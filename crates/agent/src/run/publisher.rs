@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Input;
 use crate::failpoint;
-use crate::keeper::told;
+use crate::keeper::{PodName, told};
 use crate::publish::{Patch, PodRef, Publisher};
 
 /// How long after a failure the same file is tried again.
@@ -43,7 +43,9 @@ struct Thread {
     publisher: Publisher,
     sync: Option<File>,
     input: Sender<Input>,
-    failed: BTreeMap<PodRef, Patch>,
+    /// By name: what is to be said of a newer Pod takes the place of what could not be said of an
+    /// older one.
+    failed: BTreeMap<PodName, (PodRef, Patch)>,
     told: bool,
 }
 
@@ -66,7 +68,7 @@ impl Thread {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let again = std::mem::take(&mut self.failed);
-                    self.publish(again.into_iter().collect());
+                    self.publish(again.into_values().collect());
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -82,14 +84,11 @@ impl Thread {
         }
         failpoint::hit("publish:journal-synced");
         for (pod, patch) in patches {
-            match self.publisher.publish(&pod, &patch) {
-                Ok(_) => {
-                    self.failed.remove(&pod);
-                }
-                Err(error) => {
-                    trouble.push(told(&error));
-                    self.failed.insert(pod, patch);
-                }
+            let name = (pod.namespace.clone(), pod.name.clone());
+            self.failed.remove(&name);
+            if let Err(error) = self.publisher.publish(&pod, &patch) {
+                trouble.push(told(&error));
+                self.failed.insert(name, (pod, patch));
             }
         }
         self.tell(trouble);

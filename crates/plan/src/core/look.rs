@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::Owner;
+use model::{Owner, Uid};
 
 use super::Core;
 use crate::journal::Lease;
@@ -12,6 +12,11 @@ impl Core {
     /// Whether the sources have never been in sync since the start.
     pub const fn awaits_sync(&self) -> bool {
         self.start.is_some()
+    }
+
+    /// The Pod that has this name now.
+    pub fn pod_uid(&self, namespace: &str, name: &str) -> Option<&Uid> {
+        self.state.pod_named(namespace, name).map(|pod| &pod.owner.uid)
     }
 
     /// Every lease, those on their way out too: they are over when their element is gone.

@@ -116,7 +116,7 @@ impl Socket {
             send_limit: send.saturating_sub(32),
             receive_buffer,
             datagram: vec![0; options.datagram.max(32 << 10)],
-            request: Writer::new(),
+            request: Writer::with_capacity(1 << 10),
             end_ack: EndAck::Unknown,
         })
     }
@@ -182,6 +182,7 @@ impl Socket {
             | match request.style {
                 Style::Dump => NLM_F_DUMP,
                 Style::Acked => NLM_F_ACK,
+                Style::Single => 0,
             }
             | request.flags;
         self.request.clear();
@@ -193,7 +194,7 @@ impl Socket {
         }
         sys::send(self.fd.as_fd(), [self.request.bytes(), &[], &[]])
             .map_err(Error::io(request.action))?;
-        self.answers(sequence, 1, request.action, on)
+        self.answers(sequence, 1, request.style, request.action, on)
     }
 
     /// Reads the answers to `count` requests that were sent with sequence numbers from `first` on, until the last one
@@ -202,6 +203,7 @@ impl Socket {
         &mut self,
         first: u32,
         count: u32,
+        style: Style,
         action: &'static str,
         mut on: impl FnMut(&Message<'_>) -> Result<(), Error>,
     ) -> Result<Exchange, Error> {
@@ -254,6 +256,9 @@ impl Socket {
                             (None, errno) => Err(refused(action, errno, "", None)),
                         };
                     }
+                    _ if style == Style::Single => {
+                        return on(&message).map(|()| Exchange::Done);
+                    }
                     _ if failure.is_none() => failure = on(&message).err(),
                     _ => {}
                 }
@@ -277,6 +282,8 @@ pub(crate) enum Style {
     Dump,
     /// With an ack.
     Acked,
+    /// With its only message, or a refusal: saves a receive.
+    Single,
 }
 
 impl Request {

@@ -19,6 +19,9 @@ use crate::{
     wire::{Ack, Messages},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Most refusals that are kept; the rest adds nothing.
 const MOST_REJECTIONS: usize = 256;
 

@@ -161,7 +161,7 @@ impl Socket {
     /// [`Error`].
     pub fn conntrack_stats(&mut self) -> Result<Stats, Error> {
         let action = "count conntrack entries";
-        let request = Request::new(action, NFPROTO_UNSPEC, Style::Acked);
+        let request = Request::new(action, NFPROTO_UNSPEC, Style::Single);
         let mut stats = None;
         let on = |message: &crate::wire::Message<'_>| {
             let (mut entries, mut max_entries) = (0, None);
@@ -204,7 +204,7 @@ impl Socket {
                 w.end_message(mark);
             }
             self.send([w.bytes(), &[], &[]]).map_err(Error::io(action))?;
-            match self.answers(first, chunk.len() as u32, action, |_| Ok(())) {
+            match self.answers(first, chunk.len() as u32, Style::Acked, action, |_| Ok(())) {
                 Ok(Exchange::Done | Exchange::Interrupted) => {}
                 Err(error) if ignore(&error) => {}
                 Err(error) => return Err(error),

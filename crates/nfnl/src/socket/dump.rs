@@ -46,7 +46,7 @@ impl Socket {
     /// [`Error`].
     pub fn table(&mut self, id: &crate::TableId) -> Result<Option<Table>, Error> {
         let mut found = None;
-        let request = Request::new("read a table", id.family.number(), Style::Acked);
+        let request = Request::new("read a table", id.family.number(), Style::Single);
         let put = |w: &mut Writer| w.put_str(crate::consts::NFTA_TABLE_NAME, &id.name);
         let result = self.nft(NFT_MSG_GETTABLE, &request, put, |message| {
             let (nf, attributes) = message.netfilter()?;

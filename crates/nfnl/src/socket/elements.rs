@@ -76,9 +76,9 @@ impl Socket {
         mut state: T,
         mut step: impl FnMut(&mut T, &ElementRef<'_>),
     ) -> Result<(T, Moved), Error> {
-        let before = self.generation()?.id;
+        let before = self.generation_id()?;
         let exchange = self.dump_elements(set, &mut state, &mut step)?;
-        let after = self.generation()?.id;
+        let after = self.generation_id()?;
         let moved = match exchange {
             Exchange::Done if before == after => Moved::No,
             _ => Moved::Yes,
@@ -151,7 +151,8 @@ impl Socket {
         chunk: &[ElementRef<'_>],
         found: &mut Vec<Option<Element>>,
     ) -> Result<Exchange, Error> {
-        let request = Request::new("read elements", set.family.number(), Style::Acked);
+        let style = if chunk.len() == 1 { Style::Single } else { Style::Acked };
+        let request = Request::new("read elements", set.family.number(), style);
         let put = |w: &mut Writer| {
             put_set(w, set);
             w.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |w| {

@@ -45,14 +45,37 @@ impl Socket {
     /// # Errors
     /// [`Error`].
     pub fn generation(&mut self) -> Result<Generation, Error> {
+        self.read_generation(Generation::decode)
+    }
+
+    /// The number of the current generation, without an allocation.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn generation_id(&mut self) -> Result<u32, Error> {
+        self.read_generation(|attributes| {
+            for attribute in attributes {
+                let attribute = attribute?;
+                if attribute.kind == NFTA_GEN_ID {
+                    return attribute.be32();
+                }
+            }
+            Err(DecodeError::Missing { of: "generation", kind: NFTA_GEN_ID })
+        })
+    }
+
+    fn read_generation<T>(
+        &mut self,
+        decode: impl Fn(Attributes<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, Error> {
         let mut generation = None;
-        let request = Request::new("read the generation", 0, Style::Acked);
+        let request = Request::new("read the generation", 0, Style::Single);
         self.nft(
             NFT_MSG_GETGEN,
             &request,
             |_| {},
             |message| {
-                generation = Some(Generation::decode(message.netfilter()?.1)?);
+                generation = Some(decode(message.netfilter()?.1)?);
                 Ok(())
             },
         )?;
@@ -93,11 +116,11 @@ impl Socket {
         mut start: impl FnMut() -> T,
         mut dump: impl FnMut(&mut Self, &mut T) -> Result<Exchange, Error>,
     ) -> Result<T, Error> {
-        let mut before = self.generation()?.id;
+        let mut before = self.generation_id()?;
         for _ in 0..ATTEMPTS {
             let mut collected = start();
             let exchange = dump(self, &mut collected)?;
-            let after = self.generation()?.id;
+            let after = self.generation_id()?;
             // the kernel marks only some dumps as interrupted: not those of elements
             if let (Exchange::Done, true) = (exchange, before == after) {
                 return Ok(collected);

@@ -40,6 +40,11 @@ impl Writer {
         Self { buf: Vec::new(), fault: None }
     }
 
+    /// An empty writer with room for `bytes`.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { buf: Vec::with_capacity(bytes), fault: None }
+    }
+
     /// Forgets the content, keeps the allocation.
     pub fn clear(&mut self) {
         self.buf.clear();

@@ -2,8 +2,9 @@
 //! found, instead of returning an error.
 //!
 //! Owns: manifests as the API server prints them (`Pod`, `Service`, `Node`), folders of them
-//! (`Folder`), the `netkeep` program under test (`AgentProcess`, `netkeep`), writers that are not us
-//! (`foreign`) and waiting with an end (`eventually`).
+//! (`Folder`), the `netkeep` program under test (`AgentProcess`, `netkeep`) on a node of its own
+//! (`Stage`, `World`), what the kernel holds (`KernelTable`), writers that are not us (`foreign`) and waiting
+//! with an end (`eventually`).
 //!
 //! Invariant: what a test makes is its own, and is gone when the value is dropped, after a failure
 //! too.
@@ -15,12 +16,18 @@
 mod folder;
 pub mod foreign;
 mod fresh;
+mod kernel;
 mod manifest;
 mod poll;
 mod program;
+pub mod stage;
+mod world;
 
 pub use folder::Folder;
 pub use fresh::require_fresh_netns;
+pub use kernel::{KernelTable, Leads, generation};
 pub use manifest::{Manifest, Node, Pod, Service, Target, documents, list};
 pub use poll::{DEADLINE, eventually};
 pub use program::{AgentProcess, Output, netkeep, netkeep_for};
+pub use stage::{Clients, Stage, Web};
+pub use world::{Mapping, Steady, World, changed, manifest_of, serve, service_for};

@@ -12,6 +12,9 @@ use super::Keeper;
 /// Ports by family, protocol and number.
 pub type PortSet = BTreeSet<(IpFamily, Protocol, NodePort)>;
 
+/// How many taken ports in one go are told with their holder.
+const NAMED_MAX: usize = 4;
+
 /// What happens to a port after it was bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Bound {
@@ -39,7 +42,13 @@ impl Ports {
         Self { bound: Bound::LetGo(held_by_agent), held: BTreeMap::new() }
     }
 
-    fn reserve(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) -> Reserved {
+    fn reserve(
+        &mut self,
+        family: IpFamily,
+        protocol: Protocol,
+        port: NodePort,
+        names_left: &mut usize,
+    ) -> Reserved {
         let place = (family, protocol, port);
         let ours = match &self.bound {
             Bound::Held => self.held.contains_key(&place),
@@ -55,9 +64,17 @@ impl Ports {
                 }
                 Reserved::Ok
             }
-            Err(ReserveError::Taken { .. }) => Reserved::Taken(
-                holder(family, protocol, port).map(|found| found.to_string()).unwrap_or_default(),
-            ),
+            Err(ReserveError::Taken { .. }) => {
+                // Whose it is takes a walk over every process: told for the first few.
+                let found = match names_left.checked_sub(1) {
+                    Some(left) => {
+                        *names_left = left;
+                        holder(family, protocol, port)
+                    }
+                    None => None,
+                };
+                Reserved::Taken(found.map(|found| found.to_string()).unwrap_or_default())
+            }
             Err(error) => Reserved::Failed(super::memory::told(&error)),
         }
     }
@@ -86,8 +103,10 @@ impl Default for Ports {
 impl<D: Driver> Keeper<D> {
     /// Binds every port that the core asks for, until it asks for none.
     pub(super) fn reserve(&mut self) {
+        let mut names_left = NAMED_MAX;
         while let Some((mapping, port)) = self.core.next_reservation() {
-            let result = self.ports.reserve(mapping.family, mapping.protocol, port);
+            let (family, protocol) = (mapping.family, mapping.protocol);
+            let result = self.ports.reserve(family, protocol, port, &mut names_left);
             self.core.reserved(&mapping, port, result);
         }
     }

@@ -198,7 +198,7 @@ impl Socket {
     }
 
     /// Reads the answers to `count` requests that were sent with sequence numbers from `first` on, until the last one
-    /// is confirmed or one is refused.
+    /// is confirmed or refused.
     pub(crate) fn answers(
         &mut self,
         first: u32,
@@ -207,63 +207,83 @@ impl Socket {
         action: &'static str,
         mut on: impl FnMut(&Message<'_>) -> Result<(), Error>,
     ) -> Result<Exchange, Error> {
-        let last = first.wrapping_add(count - 1);
-        let mut failure = None;
-        let mut interrupted = false;
+        let mut answer = Answer { first, count, style, action, failure: None, interrupted: false };
         loop {
             let bytes = match sys::receive(self.fd.as_fd(), &mut self.datagram, Wait::Poll) {
                 Ok(bytes) => bytes,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(failure.unwrap_or(Error::Lost { action }));
+                    return Err(answer.failure.unwrap_or(Error::Lost { action }));
                 }
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => {
-                    failure.get_or_insert(Error::Lost { action });
+                    answer.failure.get_or_insert(Error::Lost { action });
                     continue;
                 }
                 Err(source) => return Err(Error::Io { action, source }),
             };
             let limit = self.datagram.len();
             let Some(datagram) = self.datagram.get(..bytes) else {
-                failure.get_or_insert(Error::Truncated { bytes, limit });
+                answer.failure.get_or_insert(Error::Truncated { bytes, limit });
                 continue;
             };
             for message in Messages::new(datagram) {
-                let message = message?;
-                let sequence = message.header.sequence;
-                if sequence.wrapping_sub(first) >= count {
-                    continue; // left over from an exchange that was given up
-                }
-                interrupted |= message.header.interrupted();
-                match message.header.kind {
-                    NLMSG_ERROR => match refusal(&message, action) {
-                        None if sequence == last => {
-                            return failure.map_or(Ok(Exchange::Done), Err);
-                        }
-                        None => {}
-                        Some(error) => {
-                            failure.get_or_insert(error);
-                            if sequence == last {
-                                return Err(failure.unwrap_or(Error::Lost { action }));
-                            }
-                        }
-                    },
-                    NLMSG_DONE => {
-                        return match (failure, done_errno(message.body)) {
-                            (Some(error), _) => Err(error),
-                            (None, 0) if interrupted => Ok(Exchange::Interrupted),
-                            (None, 0) => Ok(Exchange::Done),
-                            (None, libc::EINTR) => Ok(Exchange::Interrupted),
-                            (None, errno) => Err(refused(action, errno, "", None)),
-                        };
-                    }
-                    _ if style == Style::Single => {
-                        return on(&message).map(|()| Exchange::Done);
-                    }
-                    _ if failure.is_none() => failure = on(&message).err(),
-                    _ => {}
+                if let Some(end) = answer.take(&message?, &mut on) {
+                    return end;
                 }
             }
         }
+    }
+}
+
+/// An answer while it is being read.
+struct Answer {
+    first: u32,
+    count: u32,
+    style: Style,
+    action: &'static str,
+    /// The first thing that went wrong; the rest of the answer is read all the same.
+    failure: Option<Error>,
+    interrupted: bool,
+}
+
+impl Answer {
+    /// Takes one message; the result if it was the last one.
+    fn take(
+        &mut self,
+        message: &Message<'_>,
+        on: &mut impl FnMut(&Message<'_>) -> Result<(), Error>,
+    ) -> Option<Result<Exchange, Error>> {
+        let index = message.header.sequence.wrapping_sub(self.first);
+        if index >= self.count {
+            return None; // left over from an exchange that was given up
+        }
+        self.interrupted |= message.header.interrupted();
+        match message.header.kind {
+            NLMSG_ERROR => {
+                if let Some(error) = refusal(message, self.action) {
+                    self.failure.get_or_insert(error);
+                }
+                (index == self.count - 1).then(|| self.end(Exchange::Done))
+            }
+            NLMSG_DONE => {
+                let exchange = match done_errno(message.body) {
+                    0 if self.interrupted => Exchange::Interrupted,
+                    0 => Exchange::Done,
+                    libc::EINTR => Exchange::Interrupted,
+                    errno => return Some(Err(refused(self.action, errno, "", None))),
+                };
+                Some(self.end(exchange))
+            }
+            _ => {
+                if self.failure.is_none() {
+                    self.failure = on(message).err();
+                }
+                (self.style == Style::Single).then(|| self.end(Exchange::Done))
+            }
+        }
+    }
+
+    fn end(&mut self, exchange: Exchange) -> Result<Exchange, Error> {
+        self.failure.take().map_or(Ok(exchange), Err)
     }
 }
 

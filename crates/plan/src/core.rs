@@ -4,7 +4,7 @@
 //! flow of an event is in `core::flow`, of a start in `core::start`, of what is said in
 //! `core::say`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -69,6 +69,8 @@ pub struct Core {
     /// What is only known until the first time in sync.
     start: Option<Start>,
     hold: Option<Hold>,
+    /// Owners whose ports changed since they were resolved: a Pod of many ports is resolved once.
+    unsettled: BTreeSet<Uid>,
     /// Stands in for the owner of an element without a mark.
     nobody: Arc<Owner>,
 }
@@ -86,6 +88,7 @@ impl Core {
             notes: BTreeMap::new(),
             start: Some(Start::default()),
             hold: Some(Hold { reason: "the sources are not in sync yet".to_owned() }),
+            unsettled: BTreeSet::new(),
             nobody: Arc::new(Owner::netkeep()),
         }
     }
@@ -133,16 +136,27 @@ impl Core {
     /// The next port to bind; the same answer until [`Core::reserved`] tells the result.
     pub fn next_reservation(&mut self) -> Option<(Mapping, NodePort)> {
         let Self { ports, diff, keys, .. } = self;
-        ports.next_reservation(&|key| {
+        let next = ports.next_reservation(&|key| {
             diff.programmed(key, keys.winner(key)).map(|programmed| programmed.mark)
-        })
+        });
+        if next.is_none() {
+            self.resolve_unsettled();
+        }
+        next
     }
 
-    /// Tells what came of binding the port. If nobody wants the port any more, a bound socket
+    fn resolve_unsettled(&mut self) {
+        for uid in std::mem::take(&mut self.unsettled) {
+            self.resolve(&uid);
+        }
+    }
+
+    /// Tells what came of binding the port; it counts from the next [`Core::next_reservation`]
+    /// that answers `None`, or the next [`Core::plan`]. If nobody wants the port any more, a bound socket
     /// comes back by [`Core::take_released`].
     pub fn reserved(&mut self, mapping: &Mapping, port: NodePort, result: Reserved) {
         self.ports.reserved(mapping, port, result);
-        self.resolve(&mapping.owner.uid.clone());
+        self.unsettled.insert(mapping.owner.uid.clone());
     }
 
     /// Lets the mappings that got no port, or no socket, try again, and forgets which ports other
@@ -165,6 +179,7 @@ impl Core {
     /// for a port is not in it. Answers the same until something is told. `structure` is the
     /// driver's finding that the fixed part of the table must be built (again), and why.
     pub fn plan(&mut self, structure: Option<(ChangeOp, String)>) -> Plan {
+        self.resolve_unsettled();
         let mut changes = self.diff.changes(&self.keys, &self.nobody);
         let mut held = Vec::new();
         if self.hold.is_some() {

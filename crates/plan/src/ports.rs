@@ -133,7 +133,8 @@ pub enum Memory {
 pub struct PortTable {
     range: PortRange,
     tables: BTreeMap<(IpFamily, Protocol), Table>,
-    /// Every lease by its owner: one entry a port, so a mapping that moves has two for a while.
+    /// Every lease by its owner, sorted: one entry a port, so a mapping that moves has two for a
+    /// while.
     by_owner: BTreeMap<Arc<Owner>, Vec<(Target, NodePort)>>,
     /// Mappings that wait for a port.
     waiting: BTreeMap<Mapping, Wait>,
@@ -217,10 +218,10 @@ impl PortTable {
         self.insert(owner, target, lease.port, state);
     }
 
-    /// Makes these the mappings that the owner wants, all of them. Answers the ports whose lease
+    /// Makes these, sorted by target, the mappings that the owner wants, all of them. Answers the ports whose lease
     /// is leaving: they are freed by [`Self::element_gone`].
     pub fn want(&mut self, owner: &Arc<Owner>, asks: &[Ask], memory: Memory) -> Vec<Key> {
-        let wants = |target: Target| asks.iter().any(|ask| ask.target == target);
+        let wants = |target: Target| asks.binary_search_by_key(&target, |ask| ask.target).is_ok();
         for (target, port) in self.by_owner.get(owner).cloned().unwrap_or_default() {
             let Some(state) = self.entry(target, port).map(|entry| entry.state) else { continue };
             let trusted = state.is_remembered() && memory == Memory::Trusted;
@@ -265,8 +266,14 @@ impl PortTable {
     pub fn element_gone(&mut self, key: &Key) {
         let Key::Npl { family, protocol, port } = *key else { return };
         let Some(table) = self.tables.get_mut(&(family, protocol)) else { return };
-        let Some(entry) = table.get(port).filter(|entry| !entry.state.is_current()) else { return };
-        let entry = entry.clone();
+        let Some(entry) = table.get(port).cloned() else {
+            // It was nobody's: the port can be handed out now.
+            self.serve_denied(family, protocol);
+            return;
+        };
+        if entry.state.is_current() {
+            return;
+        }
         table.remove(port);
         let target = Target { pod_port: entry.pod_port, protocol, family };
         let mapping = target.of(&entry.owner);
@@ -286,9 +293,21 @@ impl PortTable {
 
     /// The lease of a mapping, if it has a current one.
     pub fn lease(&self, owner: &Owner, target: Target) -> Option<(NodePort, LeaseState)> {
-        self.leases_of(owner).find_map(|(t, port, state)| {
-            (t == target && state.is_current()).then_some((port, state))
-        })
+        self.leases_for(owner, target).find(|(_, state)| state.is_current())
+    }
+
+    /// The leases of a mapping, a leaving one too.
+    fn leases_for(
+        &self,
+        owner: &Owner,
+        target: Target,
+    ) -> impl Iterator<Item = (NodePort, LeaseState)> + use<'_> {
+        let leases = self.by_owner.get(owner).map(Vec::as_slice).unwrap_or_default();
+        let from = leases.partition_point(|lease| lease.0 < target);
+        let of_target = leases.get(from..).unwrap_or_default().iter();
+        of_target
+            .take_while(move |lease| lease.0 == target)
+            .filter_map(|&(target, port)| Some((port, self.entry(target, port)?.state)))
     }
 
     /// All leases of an owner, leaving ones too.
@@ -370,7 +389,9 @@ impl PortTable {
     fn insert(&mut self, owner: &Arc<Owner>, target: Target, port: NodePort, state: LeaseState) {
         let entry = Entry { owner: Arc::clone(owner), pod_port: target.pod_port, state };
         self.table(target).insert(port, entry);
-        self.by_owner.entry(Arc::clone(owner)).or_default().push((target, port));
+        let leases = self.by_owner.entry(Arc::clone(owner)).or_default();
+        let at = leases.partition_point(|lease| *lease < (target, port));
+        leases.insert(at, (target, port));
     }
 }
 

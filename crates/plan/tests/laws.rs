@@ -304,7 +304,7 @@ impl Run {
             self.world.published[before..].iter().map(|p| p.uid.clone()).collect();
         for object in self.objects() {
             if written.contains(&object.meta().uid) {
-                self.world.core.apply(Event::Applied(object));
+                self.tell(Event::Applied(object));
             }
         }
     }

@@ -184,7 +184,7 @@ impl PortTable {
     /// Enters a wanted mapping into the queue unless it has what it needs.
     pub(super) fn ask(&mut self, owner: &Arc<Owner>, ask: &Ask) {
         let mapping = ask.target.of(owner);
-        let has_lease = self.leases_of(owner).any(|lease| lease.0 == ask.target);
+        let has_lease = self.leases_for(owner, ask.target).next().is_some();
         if ask.need == Need::Keep && !has_lease {
             self.cancel(&mapping);
             return;
@@ -193,9 +193,9 @@ impl PortTable {
             return;
         }
         let mut lease = self.lease(owner, ask.target);
-        let leaving = self.leases_of(owner).find(|leased| leased.0 == ask.target);
+        let leaving = self.leases_for(owner, ask.target).next();
         if lease.is_none()
-            && let Some((_, port, state)) = leaving
+            && let Some((port, state)) = leaving
         {
             // Wanted again before its element was gone: it is as if nothing had happened.
             let state = match state {

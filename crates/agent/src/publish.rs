@@ -166,18 +166,18 @@ impl Publisher {
         };
         let text = format::render(pod, annotation);
         let place = Place::of(&pod.namespace, &pod.name);
-        let path = place.path(&self.state_dir);
+        let target = place.path(&self.state_dir);
         let content = Content { name: pod.name.clone(), digest: format::digest(text.as_bytes()) };
-        if read_small(&path).is_ok_and(|there| there.as_deref() == Some(text.as_bytes())) {
+        if read_small(&target).is_ok_and(|there| there.as_deref() == Some(text.as_bytes())) {
             lock(&self.expected).insert(place, content);
             return Ok(Wrote::AlreadyThere);
         }
-        let temporary = self.write_temporary(&path, text.as_bytes())?;
+        let temporary = self.write_temporary(&target, text.as_bytes())?;
         failpoint::hit("publish:tmp-written");
         let mut expected = lock(&self.expected);
-        if let Err(error) = fs::rename(&temporary, &path) {
+        if let Err(error) = fs::rename(&temporary, &target) {
             let _ = fs::remove_file(&temporary);
-            return Err(PublishError::at("write", &path)(error));
+            return Err(PublishError::at("write", &target)(error));
         }
         expected.insert(place, content);
         drop(expected);

@@ -175,21 +175,48 @@ fn a_place_that_cannot_be_written_is_an_error_and_what_was_there_stays() {
     assert_eq!(publisher.publish(&pod("default", "a"), &value(JSON)).unwrap(), Wrote::Changed);
 }
 
+/// What the next test does in a mount namespace of its own, on a disk of a few pages.
 #[test]
-fn a_full_disk_is_an_error_and_leaves_no_half_file() {
-    // every write to /dev/full fails with ENOSPC; it stands in for the temporary file
-    let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let error = full.write_all(b"x").unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    let (home, mut publisher) = home();
+fn on_a_small_disk() {
+    let Some(home) = std::env::var_os("PUBLISH_TEST_DISK") else { return };
+    let mut publisher = Publisher::new(Path::new(&home));
     publisher.publish(&pod("default", "a"), &value("old")).unwrap();
-    let folder = home.path().join("published/pods/default");
-    // the temporary file's name is taken by a folder: it cannot be written
-    fs::create_dir_all(folder.join(TEMPORARY).join("x")).unwrap();
-    let error = publisher.publish(&pod("default", "a"), &value("new")).unwrap_err();
-    assert!(error.to_string().starts_with("cannot write "), "{error}");
+    let large = value(&"x".repeat(200_000));
+    for name in ["a", "b"] {
+        let error = publisher.publish(&pod("default", name), &large).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::StorageFull, "{error}");
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+    }
     let found = publisher.read_all();
-    assert_eq!(found.published[0].annotation.as_deref(), Some("old"));
+    assert_eq!(said(&found), [("default/a uid-default-a".to_owned(), Some("old"))]);
+    assert!(found.problems.is_empty());
+    let folder = Path::new(&home).join("published/pods/default");
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "no half file is left");
+
+    let remounted =
+        std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(&home).status().unwrap();
+    assert!(remounted.success());
+    let error = publisher.publish(&pod("default", "a"), &value("new")).unwrap_err();
+    assert_eq!(error.source.kind(), io::ErrorKind::ReadOnlyFilesystem, "{error}");
+    let error = publisher.remove("default", "a").unwrap_err();
+    assert_eq!(error.source.kind(), io::ErrorKind::ReadOnlyFilesystem, "{error}");
+    assert_eq!(publisher.sweep(&BTreeSet::new()).len(), 1);
+    let same = publisher.publish(&pod("default", "a"), &value("old")).unwrap();
+    assert_eq!(same, Wrote::AlreadyThere, "what is there needs no writing");
+}
+
+#[test]
+fn a_full_or_read_only_disk_is_an_error_and_leaves_what_was_there() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=128k small \"$PUBLISH_TEST_DISK\" && exec \"$@\"";
+    let status = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "publish::tests::on_a_small_disk"])
+        .env("PUBLISH_TEST_DISK", home.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
 }
 
 #[test]
@@ -203,8 +230,7 @@ fn readers_never_see_a_part_of_a_file() {
         let mut reads = 0;
         while ended.try_recv() == Err(mpsc::TryRecvError::Empty) || reads == 0 {
             let text = fs::read(&path).unwrap();
-            let published = format::parse(&text).unwrap();
-            let annotation = published.annotation.unwrap();
+            let annotation = format::parse(&text).unwrap().annotation.unwrap();
             assert!(annotation.len() == 100_000 || annotation == "short", "{}", annotation.len());
             reads += 1;
         }
@@ -363,7 +389,7 @@ fn a_writer_killed_at_any_point_leaves_whole_files_and_nothing_for_long() {
         let found = publisher.read_all();
         assert!(found.problems.is_empty(), "{point}: {:?}", found.problems);
         let said: Vec<_> = found.published.iter().map(|p| p.annotation.as_deref()).collect();
-        assert_eq!(said, want.into_iter().filter(Option::is_some).collect::<Vec<_>>(), "{point}");
+        assert_eq!(said, want.into_iter().flatten().map(Some).collect::<Vec<_>>(), "{point}");
         let wanted = BTreeSet::from([("default".into(), "a".into())]);
         assert!(publisher.sweep(&wanted).is_empty());
         let left = fs::read_dir(home.path().join("published/pods/default")).unwrap().count();

@@ -22,7 +22,7 @@ mod trouble;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
@@ -124,6 +124,8 @@ pub struct DirSource {
     was_unavailable: bool,
     /// What the last message said besides events.
     told: Option<Told>,
+    /// Polled for mounts, since it was opened; without it a mount over the folder goes unnoticed.
+    mounts: Option<File>,
     stop: Arc<OwnedFd>,
 }
 
@@ -174,6 +176,7 @@ impl DirSource {
             waiting: None,
             was_unavailable: false,
             told: None,
+            mounts: File::open("/proc/self/mountinfo").ok(),
             stop: Arc::new(stop),
         })
     }

@@ -1,7 +1,7 @@
 //! The watch loop: from the kernel's notices to what has to be read.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -42,10 +42,8 @@ impl DirSource {
         &mut self,
         deliver: &mut dyn FnMut(SourceMessage) -> ControlFlow<()>,
     ) -> io::Result<()> {
-        // its poll tells of mounts; without it a mount over the folder is not noticed
-        let mounts = File::open("/proc/self/mountinfo").ok();
         loop {
-            let Wake { stop, mounted } = self.wait(mounts.as_ref())?;
+            let Wake { stop, mounted } = self.wait()?;
             if stop {
                 return Ok(());
             }
@@ -77,10 +75,10 @@ impl DirSource {
     }
 
     /// Sleeps until something happens; for ever if nothing is pending.
-    fn wait(&self, mounts: Option<&File>) -> io::Result<Wake> {
+    fn wait(&self) -> io::Result<Wake> {
         let mut fds =
             vec![PollFd::new(&self.watches, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
-        if let Some(mounts) = mounts {
+        if let Some(mounts) = &self.mounts {
             fds.push(PollFd::from_borrowed_fd(mounts.as_fd(), PollFlags::PRI));
         }
         let timeout = self.next_deadline().map(|deadline| {

@@ -139,3 +139,50 @@ fn a_folder_that_is_replaced_by_another_is_read_anew() {
     world.write("z.yaml", &pod("z", "10.0.0.9"));
     world.until_names(&["a", "z"]);
 }
+
+/// What the next test does in a mount namespace of its own.
+#[test]
+fn under_mounts() {
+    if std::env::var_os("SOURCE_TEST_MOUNTS").is_none() {
+        return;
+    }
+    let mount = |args: &[&str], at: &Path| {
+        assert!(
+            std::process::Command::new(args[0])
+                .args(&args[1..])
+                .arg(at)
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    let mut world = world_of_two();
+    mount(&["mount", "-t", "tmpfs", "none"], &world.root);
+    world.until("a hold", unavailable);
+    world.write("a.yaml", &pod("a", "10.0.0.7"));
+    world.until("the new address", |belief| belief.pods["a"] == "10.0.0.7");
+    world.until_names(&["a"]);
+    mount(&["umount"], &world.root);
+    world.until_names(&["a", "b"]);
+    assert_eq!(world.belief.pods["a"], "10.0.0.1");
+    // a mount over a sub-folder too
+    fs::create_dir(world.root.join("sub")).unwrap();
+    world.write("sub/c.yaml", &pod("c", "10.0.0.3"));
+    world.until_names(&["a", "b", "c"]);
+    mount(&["mount", "-t", "tmpfs", "none"], &world.root.join("sub"));
+    world.until_names(&["a", "b"]);
+    mount(&["umount"], &world.root.join("sub"));
+    world.until_names(&["a", "b", "c"]);
+}
+
+#[test]
+fn a_mount_over_the_folder_and_its_end_are_noticed() {
+    let status = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "source::dir::tests::availability::under_mounts"])
+        .env("SOURCE_TEST_MOUNTS", "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}

@@ -46,6 +46,7 @@ impl World {
         let stage = Stage::new(program);
         stage.folder().clear();
         stage.folder().put(Node::of_lab(NODE, stage.lab()));
+        tell_every_refusal(stage.node());
         Self { args: Vec::new(), agent: None, stage, barriers: Cell::new(0) }
     }
 
@@ -139,6 +140,7 @@ impl World {
     pub fn reboot(&mut self) {
         self.crash();
         self.stage.reboot();
+        tell_every_refusal(self.node());
     }
 
     /// Runs a command of the program in the node.
@@ -303,6 +305,13 @@ impl World {
 }
 
 const BARRIER: &str = "barrier/marker-";
+
+/// The kernel sends few ICMP errors a second to one address (icmp(7)); a test asks more often.
+fn tell_every_refusal(node: &Namespace) {
+    let limits = ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"];
+    let write = || limits.map(|limit| fs::write(format!("/proc/sys/net/{limit}"), "0").unwrap());
+    node.run(write).unwrap();
+}
 
 /// A Pod of the lab as its manifest, on the node under test, with the label `app: NAME`.
 pub fn manifest_of(pod: &lab::Pod) -> Pod {

@@ -68,6 +68,11 @@ impl Stage {
         Self { program: program.into(), flags, lab, folder, state: tempfile::tempdir().unwrap() }
     }
 
+    /// From now on the program is given these flags instead.
+    pub fn set_flags(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
     /// The lab.
     pub const fn lab(&self) -> &Lab {
         &self.lab
@@ -259,6 +264,20 @@ impl Stage {
                 Some(finding) => Err(finding.to_string()),
             }
         });
+    }
+
+    /// The annotation that is published of a Pod, which must be there and be a list.
+    pub fn published(&self, pod: &str) -> Option<Vec<Value>> {
+        let file = self.state_dir().join(format!("published/pods/{pod}.yaml"));
+        let text = std::fs::read_to_string(file).ok()?;
+        let mut lines = text.lines().map(str::trim);
+        let line = lines.find_map(|line| line.strip_prefix("nodeportlocal.antrea.io:"))?.trim();
+        let annotation = match line.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+            Some(quoted) => quoted.replace("''", "'"),
+            // A double-quoted YAML text of printable characters is a JSON string.
+            None => serde_json::from_str(line).ok()?,
+        };
+        serde_json::from_str(&annotation).ok()
     }
 
     /// The node's address and a port.

@@ -240,6 +240,12 @@ impl Core {
         self.publisher.told(uid, annotation);
     }
 
+    /// Tells that what is in place is not known: somebody altered it, or it was overtaken by the
+    /// object itself. What is true is published again, also if that is that there is nothing.
+    pub fn doubt_published(&mut self, uid: &Uid) {
+        self.publisher.doubt(uid);
+    }
+
     /// What a person should know.
     pub fn findings(&self) -> Vec<Finding> {
         findings::all(self)

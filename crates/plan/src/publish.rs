@@ -107,6 +107,8 @@ enum Shown {
 pub(crate) struct Publisher {
     pods: BTreeMap<Uid, InPlace>,
     touched: BTreeSet<Uid>,
+    /// Of these nobody knows what is in place: it is said again, whatever it is.
+    doubted: BTreeSet<Uid>,
 }
 
 impl Publisher {
@@ -150,10 +152,22 @@ impl Publisher {
         self.touched.insert(uid.clone());
     }
 
+    /// What is in place is not known any more.
+    pub(crate) fn doubt(&mut self, uid: &Uid) {
+        self.doubted.insert(uid.clone());
+        self.touched.insert(uid.clone());
+    }
+
+    /// Whether this is said on a Pod, beyond doubt.
+    pub(crate) fn says(&self, uid: &Uid, said: Option<&Said>) -> bool {
+        self.said(uid) == said && !self.doubted.contains(uid)
+    }
+
     /// The Pod is gone.
     pub(crate) fn forget(&mut self, uid: &Uid) {
         self.pods.remove(uid);
         self.touched.remove(uid);
+        self.doubted.remove(uid);
     }
 
     /// The Pods whose annotation may have to change.
@@ -169,6 +183,7 @@ impl Publisher {
     /// From now on this is said.
     pub(crate) fn say(&mut self, uid: &Uid, said: Option<Said>) {
         self.pods.entry(uid.clone()).or_default().said = said.map(Arc::new);
+        self.doubted.remove(uid);
     }
 }
 
@@ -200,6 +215,20 @@ mod tests {
         publisher.shown(&uid, Some("tampered"));
         assert_eq!(publisher.take_touched().len(), 1);
         assert_eq!(publisher.said(&uid), Some(&Said::read("tampered")));
+    }
+
+    #[test]
+    fn what_is_doubted_is_not_said_until_it_is_said_again() {
+        let uid = Uid::new("a");
+        let mut publisher = Publisher::default();
+        publisher.shown(&uid, Some(OURS));
+        publisher.take_touched();
+        assert!(publisher.says(&uid, Some(&Said::read(OURS))));
+        publisher.doubt(&uid);
+        assert_eq!(publisher.take_touched().len(), 1);
+        assert!(!publisher.says(&uid, Some(&Said::read(OURS))));
+        publisher.say(&uid, Some(Said::read(OURS)));
+        assert!(publisher.says(&uid, Some(&Said::read(OURS))));
     }
 
     #[test]

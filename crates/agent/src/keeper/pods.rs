@@ -34,7 +34,7 @@ impl<D: Driver> Keeper<D> {
             .map(|owner| owner.uid.clone())
             .collect();
         for uid in uids {
-            self.core.published(&uid, None);
+            self.core.doubt_published(&uid);
         }
     }
 
@@ -79,6 +79,10 @@ impl<D: Driver> Keeper<D> {
         let before = self.seen.get(&uid).map(|text| &**text);
         let unchanged = before == pod.npl_annotation.as_deref();
         if !unchanged {
+            if pod.npl_annotation.is_none() {
+                // A file that asks for its removal has nothing to ask for any more.
+                self.core.doubt_published(&uid);
+            }
             match &pod.npl_annotation {
                 Some(text) => self.seen.insert(uid.clone(), text.clone()),
                 None => self.seen.remove(&uid),
@@ -87,11 +91,12 @@ impl<D: Driver> Keeper<D> {
                 journal.seen(uid.as_str(), pod.npl_annotation.as_deref());
             }
         }
-        if let Some(published) = self.published.remove(&uid)
-            && unchanged
-            && published.annotation.is_some()
-        {
+        let Some(published) = self.published.remove(&uid) else { return };
+        if unchanged && published.annotation.is_some() {
             pod.npl_annotation = published.annotation.map(Into::into);
+        } else if published.annotation.as_deref() != pod.npl_annotation.as_deref() {
+            // The object may say by itself what is true; the file says something else.
+            self.core.doubt_published(&uid);
         }
     }
 

@@ -163,6 +163,8 @@ impl PublishWatch {
             // first the watches: what changes after the look is heard of
             self.watch_folders()?;
             places.extend(lock(&self.expected).keys().cloned());
+            // in a folder that has just come there may be files that nobody published
+            places.extend(places::all(&self.state_dir).0);
         }
         Ok(places.iter().filter_map(|place| self.compare_place(place)).collect())
     }

@@ -22,7 +22,7 @@ impl Core {
             // touches every Pod.
             let Some(mappings) = self.verified_mappings(pod) else { continue };
             let said = Said::of(&mappings);
-            if said.as_ref() == self.publisher.said(&uid) {
+            if self.publisher.says(&uid, said.as_ref()) {
                 continue;
             }
             if self.hold.is_some() && self.takes_back(pod, said.as_ref()) {

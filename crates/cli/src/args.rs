@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use agent::config::{SOCKET_DEFAULT, STATE_DIR_DEFAULT, SourceSpec};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::PortRange;
+use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
 
 /// Keeps a Kubernetes node's network rules: never lost, never duplicated, never the wrong Pod's.
 #[derive(Debug, Parser)]
@@ -102,35 +104,40 @@ pub(crate) enum TableFormat {
     Json,
 }
 
-/// What every command that reads objects is told.
+/// What every command that reads objects is told. All of it may stand in the file of `--config`
+/// too; a flag beats the environment, which beats the file, which beats the default.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
+    /// A YAML file with any of these settings, keys as the flags in camelCase
+    #[arg(long, env = "NETKEEP_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// The name of this node: only its Pods count
     #[arg(long, env = "NETKEEP_NODE", value_name = "NAME", value_parser = node_name)]
-    pub(crate) node: String,
+    pub(crate) node: Option<String>,
     /// Where objects come from: dir:PATH, a folder of manifests
     #[arg(long, env = "NETKEEP_SOURCE", value_name = "dir:PATH")]
-    pub(crate) source: SourceSpec,
+    pub(crate) source: Option<SourceSpec>,
     /// Believe a folder without objects (otherwise it counts as unavailable and nothing is deleted)
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Where the journal and the published annotations are kept
-    #[arg(long, env = "NETKEEP_STATE_DIR", value_name = "DIR", default_value = STATE_DIR_DEFAULT)]
-    pub(crate) state_dir: PathBuf,
-    /// Node ports to hand out, both ends included
-    #[arg(long, env = "NETKEEP_NPL_PORT_RANGE", value_name = "FIRST-LAST", default_value_t)]
-    pub(crate) npl_port_range: PortRange,
+    /// Where the journal and the published annotations are kept [default: /var/lib/netkeep]
+    #[arg(long, env = "NETKEEP_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Node ports to hand out, both ends included [default: 61000-62000]
+    #[arg(long, env = "NETKEEP_NPL_PORT_RANGE", value_name = "FIRST-LAST")]
+    pub(crate) npl_port_range: Option<PortRange>,
     /// Elements that each mapping map can hold [default: what the port range needs]
     #[arg(long, env = "NETKEEP_NPL_MAP_SIZE", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     pub(crate) npl_map_size: Option<u32>,
-    /// Whether the kernel refuses other writers to our table (needs Linux 6.9; older kernels get
-    /// `shared`: what others change is repaired)
-    #[arg(long, env = "NETKEEP_TABLE", value_enum, default_value = "exclusive")]
-    pub(crate) table: TableArg,
+    /// Whether the kernel refuses other writers to our table (exclusive needs Linux 6.9; older
+    /// kernels get shared: what others change is repaired) [default: exclusive]
+    #[arg(long, env = "NETKEEP_TABLE", value_enum)]
+    pub(crate) table: Option<TableArg>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum TableArg {
     /// Take the table with the owner flag
     Exclusive,
@@ -148,9 +155,9 @@ pub(crate) struct AgentArgs {
     /// Where to serve /metrics, /healthz and /readyz
     #[arg(long, env = "NETKEEP_METRICS", value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
-    /// What to log: error, warn, info, debug or trace
-    #[arg(long, env = "NETKEEP_LOG", value_name = "LEVEL", default_value = "info")]
-    pub(crate) log_level: tracing::level_filters::LevelFilter,
+    /// What to log: error, warn, info, debug or trace [default: info]
+    #[arg(long, env = "NETKEEP_LOG", value_name = "LEVEL")]
+    pub(crate) log_level: Option<LevelFilter>,
 }
 
 #[derive(Debug, Args)]
@@ -241,7 +248,7 @@ pub(crate) struct DemoArgs {
 }
 
 /// A node name is a DNS-1123 subdomain, as in Kubernetes.
-fn node_name(text: &str) -> Result<String, String> {
+pub(crate) fn node_name(text: &str) -> Result<String, String> {
     let label = |part: &str| {
         !part.is_empty()
             && part.len() <= 63

@@ -1,4 +1,4 @@
-//! The commands, one module each; what they share: configuration and logging.
+//! The commands, one module each; what they share: logging.
 
 mod agent;
 mod apply;
@@ -11,11 +11,10 @@ mod uninstall;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use ::agent::config::{Config, EmptyFolder, TableOwnership};
 use anyhow::Result;
 use tracing::level_filters::LevelFilter;
 
-use crate::args::{Command, SourceArgs, TableArg};
+use crate::args::Command;
 
 /// Does what the command line says.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
@@ -27,27 +26,6 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Explain(args) => explain::run(&args),
         Command::Uninstall(args) => uninstall::run(&args),
         Command::Demo(args) => demo::run(&args),
-    }
-}
-
-fn config(args: SourceArgs) -> Config {
-    Config {
-        node: args.node,
-        source: args.source,
-        empty: if args.allow_empty {
-            EmptyFolder::MeansNoObjects
-        } else {
-            EmptyFolder::IsUnavailable
-        },
-        state_dir: args.state_dir,
-        socket: None,
-        metrics: None,
-        range: args.npl_port_range,
-        ownership: match args.table {
-            TableArg::Exclusive => TableOwnership::Exclusive,
-            TableArg::Shared => TableOwnership::Shared,
-        },
-        map_size: args.npl_map_size,
     }
 }
 

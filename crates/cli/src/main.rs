@@ -5,13 +5,18 @@
 mod args;
 mod command;
 mod output;
+mod settings;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     match command::run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -19,4 +24,30 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Help as it is; a mistake in one line, with what was probably meant.
+fn usage(error: &clap::Error) -> ExitCode {
+    let asked = !error.use_stderr();
+    if asked || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nobody may be reading any more.
+        let _ = error.print();
+        return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
+    anstream::eprintln!("netkeep: {}", one_line(&error.to_string()));
+    ExitCode::from(2)
+}
+
+/// The first paragraph of a message of clap, and its tips.
+fn one_line(message: &str) -> String {
+    let mut lines = message.lines().map(str::trim);
+    let mistake: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let mistake = mistake.join(" ");
+    let mut line = mistake.strip_prefix("error: ").unwrap_or(&mistake).to_owned();
+    for tip in lines.filter_map(|line| line.strip_prefix("tip: ")) {
+        line.push_str("; ");
+        line.push_str(tip);
+    }
+    line.push_str(" (see --help)");
+    line
 }

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use ::agent::config::Config;
 use anyhow::Result;
 
 use crate::args::AgentArgs;
+use crate::settings;
 
 pub(super) fn run(args: AgentArgs) -> Result<ExitCode> {
-    super::log_to_stderr(args.log_level);
-    let config =
-        Config { socket: args.socket, metrics: args.metrics, ..super::config(args.source) };
+    let (config, level) = settings::agent(args)?;
+    super::log_to_stderr(level);
     ::agent::run::run(&config)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,11 +8,11 @@ use serde_json::json;
 use tracing::level_filters::LevelFilter;
 
 use crate::args::{Format, ReconcileArgs};
-use crate::output;
+use crate::{output, settings};
 
 pub(super) fn run(args: ReconcileArgs) -> Result<ExitCode> {
     super::log_to_stderr(LevelFilter::ERROR);
-    let applied = ::agent::once::apply(&super::config(args.source))?;
+    let applied = ::agent::once::apply(&settings::once(args.source)?)?;
     let converged = applied.converged();
     let settled = &applied.settled;
     let why = match &settled.step {

@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use tracing::level_filters::LevelFilter;
 
 use crate::args::{Format, ReconcileArgs};
-use crate::output;
+use crate::{output, settings};
 
 pub(super) fn run(args: ReconcileArgs) -> Result<ExitCode> {
     super::log_to_stderr(LevelFilter::ERROR);
-    let config = super::config(args.source);
+    let config = settings::once(args.source)?;
     let plan = ::agent::once::plan(&config)?;
     let netns = netns::Namespace::current()
         .context("cannot tell which network namespace this is")?

@@ -1,0 +1,116 @@
+//! Settings: flags, environment, the file of `--config` and defaults, joined into one.
+//!
+//! Precedence, first beats later: flag, environment (`NETKEEP_*`), file, default. An unknown key in
+//! the file is an error: a misspelt setting must not pass for a default.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use agent::config::{Config, EmptyFolder, STATE_DIR_DEFAULT, SourceSpec, TableOwnership};
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use model::PortRange;
+use serde::{Deserialize, Deserializer};
+use tracing::level_filters::LevelFilter;
+
+use crate::args::{AgentArgs, Cli, SourceArgs, TableArg, node_name};
+
+/// The file of `--config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct File {
+    #[serde(deserialize_with = "node")]
+    node: Option<String>,
+    #[serde(deserialize_with = "parsed")]
+    source: Option<SourceSpec>,
+    allow_empty: Option<bool>,
+    state_dir: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    metrics: Option<SocketAddr>,
+    npl_port_range: Option<PortRange>,
+    npl_map_size: Option<u32>,
+    table: Option<TableArg>,
+    #[serde(deserialize_with = "parsed")]
+    log_level: Option<LevelFilter>,
+}
+
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+fn node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    node_name(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn read(path: Option<&Path>) -> Result<File> {
+    let Some(path) = path else { return Ok(File::default()) };
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_saphyr::from_str(&text)
+        .with_context(|| format!("{} is not a configuration", path.display()))
+}
+
+/// The configuration of a command that reconciles once.
+pub(crate) fn once(args: SourceArgs) -> Result<Config> {
+    let file = read(args.config.as_deref())?;
+    Ok(join(args, file))
+}
+
+/// The configuration of the agent, and what it is to log.
+pub(crate) fn agent(args: AgentArgs) -> Result<(Config, LevelFilter)> {
+    let mut file = read(args.source.config.as_deref())?;
+    let level = args.log_level.or(file.log_level).unwrap_or(LevelFilter::INFO);
+    let socket = args.socket.or(file.socket.take());
+    let metrics = args.metrics.or(file.metrics.take());
+    Ok((Config { socket, metrics, ..join(args.source, file) }, level))
+}
+
+fn join(args: SourceArgs, file: File) -> Config {
+    let empty = args.allow_empty || file.allow_empty.unwrap_or(false);
+    Config {
+        node: args.node.or(file.node).unwrap_or_else(|| missing("--node <NAME>")),
+        source: args.source.or(file.source).unwrap_or_else(|| missing("--source <dir:PATH>")),
+        empty: if empty { EmptyFolder::MeansNoObjects } else { EmptyFolder::IsUnavailable },
+        state_dir: args.state_dir.or(file.state_dir).unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
+        socket: None,
+        metrics: None,
+        range: args.npl_port_range.or(file.npl_port_range).unwrap_or_default(),
+        ownership: match args.table.or(file.table).unwrap_or(TableArg::Exclusive) {
+            TableArg::Exclusive => TableOwnership::Exclusive,
+            TableArg::Shared => TableOwnership::Shared,
+        },
+        map_size: args.npl_map_size.or(file.npl_map_size),
+    }
+}
+
+/// As clap says it of a required flag: usage, exit code 2.
+fn missing<T>(flag: &str) -> T {
+    let message = format!("the following required argument was not provided: {flag}\n");
+    Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_file_is_read_and_a_misspelt_key_is_refused() {
+        let file: File = serde_saphyr::from_str(
+            "node: n1\nsource: dir:/m\nnplPortRange: 61000-61999\ntable: shared\nlogLevel: warn\n",
+        )
+        .unwrap();
+        assert_eq!(file.node.as_deref(), Some("n1"));
+        assert_eq!(file.npl_port_range.unwrap().len(), 1_000);
+        assert_eq!(file.log_level, Some(LevelFilter::WARN));
+        assert!(serde_saphyr::from_str::<File>("nodes: n1").is_err());
+        assert!(serde_saphyr::from_str::<File>("source: kube").is_err());
+    }
+}

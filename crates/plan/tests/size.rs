@@ -1,5 +1,7 @@
 //! What a mapping costs: memory in steady state, and work that does not grow with the node.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests panic")]
+
 #[path = "support/world.rs"]
 mod world;
 

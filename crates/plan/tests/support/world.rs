@@ -19,9 +19,10 @@ use model::object::{
 };
 use model::owner::Sandbox;
 use model::{
-    Change, Event, FindingCode, Hold, IpFamily, Key, Mapping, NodePort, Object, ObjectKind, Owner,
-    Plan, Pod, PodPort, Protocol, Reason, Service, Uid, Value,
+    Change, ChangeOp, Event, FindingCode, Hold, IpFamily, Key, Mapping, NodePort, Object,
+    ObjectKind, Owner, Plan, Pod, PodPort, Protocol, Reason, Service, Uid, Value,
 };
+use netkeep_plan::order::is_one_move;
 use netkeep_plan::{
     Annotation, Config, Core, Lease, LeaseChange, ObservedElement, Publication, Reserved,
 };
@@ -265,13 +266,22 @@ impl World {
         let plan = self.core.plan(None);
         assert_eq!(plan, self.core.plan(None), "a plan is the same until something is told");
         if plan.hold.is_some() {
-            assert!(plan.changes.iter().all(|c| c.op() != model::ChangeOp::Delete));
+            assert!(plan.changes.iter().all(|c| c.op() != ChangeOp::Delete));
         }
         let before = misleading(&self.core, &self.kernel);
         let mut verified = Vec::new();
         let mut rejected = Vec::new();
-        for change in &plan.changes {
+        for (at, change) in plan.changes.iter().enumerate() {
             let Change::Element { key, .. } = change else { continue };
+            let moves = plan.changes.get(at + 1).is_some_and(|next| is_one_move(change, next));
+            if change.op() == ChangeOp::Add
+                && !moves
+                && plan.hold.is_none()
+                && self.refuse.is_empty()
+            {
+                let left = misleading(&self.core, &self.kernel);
+                assert!(left.is_empty(), "{left:?} mislead while {change:?} is added");
+            }
             if self.refuse.contains(key) {
                 rejected.push((*key, FindingCode::RejectedByKernel, "no".to_owned()));
                 continue;

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             anstream::eprintln!("netkeep: {error:#}");
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<settings::BadUsage>() { 2 } else { 1 })
         }
     }
 }

@@ -8,14 +8,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use agent::config::{Config, EmptyFolder, STATE_DIR_DEFAULT, SourceSpec, TableOwnership};
-use anyhow::{Context, Result};
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use model::PortRange;
 use serde::{Deserialize, Deserializer};
 use tracing::level_filters::LevelFilter;
 
-use crate::args::{AgentArgs, Cli, SourceArgs, TableArg, node_name};
+use crate::args::{AgentArgs, SourceArgs, TableArg, node_name};
 
 /// The file of `--config`.
 #[derive(Debug, Default, Deserialize)]
@@ -50,34 +47,37 @@ fn node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     node_name(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
-fn read(path: Option<&Path>) -> Result<File> {
+fn read(path: Option<&Path>) -> Result<File, BadUsage> {
     let Some(path) = path else { return Ok(File::default()) };
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_saphyr::from_str(&text)
-        .with_context(|| format!("{} is not a configuration", path.display()))
+    let text = fs::read_to_string(path)
+        .map_err(|source| BadUsage::Unreadable { path: path.to_owned(), source })?;
+    serde_saphyr::from_str(&text).map_err(|error| {
+        // The first line says what and where; a picture of the place follows.
+        let message = error.to_string().lines().next().unwrap_or_default().to_owned();
+        BadUsage::Config { path: path.to_owned(), message }
+    })
 }
 
 /// The configuration of a command that reconciles once.
-pub(crate) fn once(args: SourceArgs) -> Result<Config> {
+pub(crate) fn once(args: SourceArgs) -> Result<Config, BadUsage> {
     let file = read(args.config.as_deref())?;
-    Ok(join(args, file))
+    join(args, file)
 }
 
 /// The configuration of the agent, and what it is to log.
-pub(crate) fn agent(args: AgentArgs) -> Result<(Config, LevelFilter)> {
+pub(crate) fn agent(args: AgentArgs) -> Result<(Config, LevelFilter), BadUsage> {
     let mut file = read(args.source.config.as_deref())?;
     let level = args.log_level.or(file.log_level).unwrap_or(LevelFilter::INFO);
     let socket = args.socket.or(file.socket.take());
     let metrics = args.metrics.or(file.metrics.take());
-    Ok((Config { socket, metrics, ..join(args.source, file) }, level))
+    Ok((Config { socket, metrics, ..join(args.source, file)? }, level))
 }
 
-fn join(args: SourceArgs, file: File) -> Config {
+fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
     let empty = args.allow_empty || file.allow_empty.unwrap_or(false);
-    Config {
-        node: args.node.or(file.node).unwrap_or_else(|| missing("--node <NAME>")),
-        source: args.source.or(file.source).unwrap_or_else(|| missing("--source <dir:PATH>")),
+    Ok(Config {
+        node: args.node.or(file.node).ok_or(BadUsage::Missing("--node NAME"))?,
+        source: args.source.or(file.source).ok_or(BadUsage::Missing("--source dir:PATH"))?,
         empty: if empty { EmptyFolder::MeansNoObjects } else { EmptyFolder::IsUnavailable },
         state_dir: args.state_dir.or(file.state_dir).unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
         socket: None,
@@ -88,13 +88,31 @@ fn join(args: SourceArgs, file: File) -> Config {
             TableArg::Shared => TableOwnership::Shared,
         },
         map_size: args.npl_map_size.or(file.npl_map_size),
-    }
+    })
 }
 
-/// As clap says it of a required flag: usage, exit code 2.
-fn missing<T>(flag: &str) -> T {
-    let message = format!("the following required argument was not provided: {flag}\n");
-    Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit()
+/// What was asked for cannot be done as asked: exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadUsage {
+    /// A setting without a default stands nowhere.
+    #[error("{0} is missing (flag, environment or --config; see --help)")]
+    Missing(&'static str),
+    /// The file of `--config` cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It says something that is no setting.
+    #[error("{} is not a configuration: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What and where, in one line.
+        message: String,
+    },
 }
 
 #[cfg(test)]

@@ -216,14 +216,21 @@ impl Stage {
         values.iter().sum()
     }
 
-    /// Waits until exactly so many mappings are there, all programmed, and returns them.
+    /// Waits until exactly so many mappings are there, all programmed, and nothing else is to be
+    /// done to the kernel; returns them.
     #[track_caller]
     pub fn programmed(&self, count: usize) -> Vec<Value> {
         eventually(DEADLINE, || {
             let npl = self.ask("npl")?;
             let all = npl.as_array().ok_or("no list")?;
             let good = all.iter().filter(|mapping| mapping["state"] == "programmed").count();
-            if (good, all.len()) == (count, count) { Ok(all.clone()) } else { Err(npl.to_string()) }
+            if (good, all.len()) != (count, count) {
+                return Err(npl.to_string());
+            }
+            match self.metric("netkeep_pending_objects") {
+                0.0 => Ok(all.clone()),
+                pending => Err(format!("{pending} changes wait")),
+            }
         })
     }
 

@@ -134,15 +134,16 @@ impl DirSource {
         }
         if !tree::is_manifest(name) {
             // a symlink to a folder comes and goes like a file
+            let tree = &self.tree;
             if came && is_symlink(&self.path.join(&path))
-                || went && self.tree.folders.contains_key(&path)
+                || went && (tree.folders.contains_key(&path) || tree.skipped.contains(&path))
             {
                 work.rescan(Reread::Changed);
             }
             work.ways |= came || went;
             return;
         }
-        if went && self.tree.folders.contains_key(&path) {
+        if went && (self.tree.folders.contains_key(&path) || self.tree.skipped.contains(&path)) {
             work.rescan(Reread::Changed);
         } else if flags.contains(ReadFlags::MODIFY)
             || flags.contains(ReadFlags::CREATE) && self.is_being_made(&path)

@@ -28,6 +28,8 @@ pub(super) struct Tree {
     pub(super) folders: BTreeMap<PathBuf, Identity>,
     /// Sub-folders that cannot be read: nothing is known of what is below.
     pub(super) unread: BTreeSet<PathBuf>,
+    /// Symlinks to folders that are entered elsewhere.
+    pub(super) skipped: BTreeSet<PathBuf>,
     pub(super) troubles: Vec<Finding>,
 }
 
@@ -79,6 +81,7 @@ pub(super) fn walk(root: &Path, enter: &mut dyn FnMut(&Path)) -> io::Result<Tree
                 let advice = "remove the symlink; everything else is read";
                 walk.tree.troubles.push(trouble::unreadable(&path, message, advice));
             }
+            walk.tree.skipped.insert(path);
             continue;
         }
         entered.insert(identity, path.clone());

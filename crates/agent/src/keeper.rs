@@ -268,6 +268,20 @@ impl<D: Driver> Keeper<D> {
         ports
     }
 
+    /// Of these flows, those for which no mapping stands. Where the change did not come about, or
+    /// was taken back, they lead where they should, and the journal need not remember them.
+    pub fn without_mapping(&mut self, flows: Vec<StaleFlows>) -> Vec<StaleFlows> {
+        let (right, stale): (Vec<_>, Vec<_>) = flows.into_iter().partition(|flows| {
+            let StaleFlows { protocol, node_port: port, ip, pod_port } = *flows;
+            let key = model::Key::Npl { family: model::IpFamily::of(&ip), protocol, port };
+            self.core.programmed(&key) == Some(model::Value::Endpoint { ip, port: pod_port })
+        });
+        if !right.is_empty() {
+            self.cut_done(&right);
+        }
+        stale
+    }
+
     /// Flows were cut: the journal need not remember them any more.
     pub fn cut_done(&mut self, flows: &[StaleFlows]) {
         for flow in flows {

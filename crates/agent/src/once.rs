@@ -140,7 +140,8 @@ pub fn apply(config: &Config) -> Result<Applied, OnceError> {
 }
 
 fn cut(keeper: &mut Keeper<NftDriver>) -> Result<(), FlowsError> {
-    let stale = keeper.unfinished_cuts();
+    let unfinished = keeper.unfinished_cuts();
+    let stale = keeper.without_mapping(unfinished);
     let routes: Vec<Route> = stale
         .iter()
         .map(|flows| Route {

@@ -269,6 +269,7 @@ impl Agent {
             job.mapped = self.keeper.mapped_ports();
             let _ = self.publisher.send(publisher::Job::Sweep(self.keeper.pods()));
         }
+        job.stale = self.keeper.without_mapping(job.stale);
         if !job.is_empty() {
             let _ = self.cutter.send(job);
         }

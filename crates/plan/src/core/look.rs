@@ -1,9 +1,10 @@
-//! What others need to see of the whole: leases for the journal, Pods for the publisher.
+//! What others need to see of the whole: leases for the journal, Pods for the publisher, where
+//! mappings lead for whoever cuts flows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::{Owner, Uid};
+use model::{Key, Owner, Uid, Value};
 
 use super::Core;
 use crate::journal::Lease;
@@ -17,6 +18,11 @@ impl Core {
     /// The Pod that has this name now.
     pub fn pod_uid(&self, namespace: &str, name: &str) -> Option<&Uid> {
         self.state.pod_named(namespace, name).map(|pod| &pod.owner.uid)
+    }
+
+    /// What the kernel is known to hold under a key.
+    pub fn programmed(&self, key: &Key) -> Option<Value> {
+        Some(self.diff.programmed(key, self.keys.winner(key))?.value)
     }
 
     /// Every lease, those on their way out too: they are over when their element is gone.

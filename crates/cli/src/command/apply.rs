@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use ::agent::keeper::Step;
 use anyhow::Result;
+use model::Severity;
 use serde_json::json;
 use tracing::level_filters::LevelFilter;
 
@@ -19,7 +20,10 @@ pub(super) fn run(args: ReconcileArgs) -> Result<ExitCode> {
         Step::Failed(why) => Some(why.clone()),
         Step::Unsettled => Some("other writers changed the ruleset each time".to_owned()),
         Step::Converged if settled.held > 0 => Some(format!("{} deletions are held", settled.held)),
-        Step::Converged => applied.trouble.first().cloned(),
+        Step::Converged => applied.trouble.first().cloned().or_else(|| {
+            let mut findings = applied.findings.iter();
+            findings.find(|f| f.severity == Severity::Error).map(|f| f.message.clone())
+        }),
     };
     match args.output {
         Format::Json => output::json(&json!({

@@ -65,7 +65,7 @@ pub struct Report {
 /// Performs the plan on the driver.
 pub fn perform<D: Driver>(driver: &mut D, plan: &Plan) -> Report {
     let mut report = Report {
-        read_back: Vec::with_capacity(plan.changes.len()),
+        read_back: Vec::new(),
         refused: Vec::new(),
         committed: 0,
         transactions: 0,
@@ -80,9 +80,10 @@ pub fn perform<D: Driver>(driver: &mut D, plan: &Plan) -> Report {
     let chunks = chunks(&elements);
     let last = chunks.len().saturating_sub(1);
 
+    let mut committed = Vec::new();
     if chunks.is_empty() {
         if structure.is_some() {
-            perform_chunk(driver, Some(Part::Whole), Vec::new(), &mut report);
+            perform_chunk(driver, Some(Part::Whole), Vec::new(), &mut committed, &mut report);
         }
         return report;
     }
@@ -96,16 +97,24 @@ pub fn perform<D: Driver>(driver: &mut D, plan: &Plan) -> Report {
             Some(ChangeOp::Add) if at == last => Some(Part::Chains),
             Some(ChangeOp::Add) => None,
         };
-        perform_chunk(driver, part, chunk.to_vec(), &mut report);
+        perform_chunk(driver, part, chunk.to_vec(), &mut committed, &mut report);
         if !matches!(report.progress, Progress::Done) {
             break;
+        }
+    }
+    report.committed = committed.len();
+    match driver.read_back(&committed) {
+        Ok(read_back) => report.read_back = read_back,
+        // Committed, and nobody has seen it: that is an unknown outcome.
+        Err(error) => {
+            report.progress = Progress::Observe(format!("nothing could be read back: {error}"));
         }
     }
     report
 }
 
-/// Splits in order; a boundary never falls between two changes of one owner that stand together,
-/// unless the owner has more of them than [`OVERHANG_MAX`].
+/// Splits in order. A boundary does not fall between two changes of one owner that stand together,
+/// unless the owner has more of them than [`OVERHANG_MAX`]; it never falls within a move.
 fn chunks<'a, 'b>(changes: &'b [&'a Change]) -> Vec<&'b [&'a Change]> {
     let mut chunks = Vec::with_capacity(changes.len() / TRANSACTION_CHANGES_MAX + 1);
     let mut rest = changes;
@@ -115,6 +124,9 @@ fn chunks<'a, 'b>(changes: &'b [&'a Change]) -> Vec<&'b [&'a Change]> {
         while end < limit && rest[end].owner() == rest[end - 1].owner() {
             end += 1;
         }
+        while end < rest.len() && is_one_move(rest[end - 1], rest[end]) {
+            end += 1;
+        }
         let (chunk, after) = rest.split_at(end);
         chunks.push(chunk);
         rest = after;
@@ -122,10 +134,23 @@ fn chunks<'a, 'b>(changes: &'b [&'a Change]) -> Vec<&'b [&'a Change]> {
     chunks
 }
 
+/// Whether the two are one mapping that changes its port: it must not be gone in between.
+fn is_one_move(first: &Change, second: &Change) -> bool {
+    let ends = |change: &Change| match change {
+        Change::Element { before, after, .. } => (*before, *after),
+        Change::Structure { .. } => (None, None),
+    };
+    let ((gone, came), (gone_then, came_then)) = (ends(first), ends(second));
+    first.owner() == second.owner()
+        && ((came.is_none() && gone.is_some() && gone == came_then)
+            || (gone.is_none() && came.is_some() && came == gone_then))
+}
+
 fn perform_chunk<D: Driver>(
     driver: &mut D,
     structure: Option<Part>,
     mut changes: Vec<&Change>,
+    committed: &mut Vec<Key>,
     report: &mut Report,
 ) {
     loop {
@@ -134,9 +159,11 @@ fn perform_chunk<D: Driver>(
         }
         report.transactions += 1;
         match driver.apply(Transaction { structure, changes: &changes }) {
-            Ok(applied) => {
-                report.committed += changes.len();
-                report.read_back.extend(applied.read_back);
+            Ok(()) => {
+                committed.extend(changes.iter().filter_map(|change| match change {
+                    Change::Element { key, .. } => Some(*key),
+                    Change::Structure { .. } => None,
+                }));
                 return;
             }
             Err(CommitError::Rejected { index, errno, message }) => {

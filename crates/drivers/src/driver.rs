@@ -53,12 +53,8 @@ pub struct Transaction<'a> {
     pub changes: &'a [&'a Change],
 }
 
-/// What the kernel holds after a transaction, read back from it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// One entry per element change, in order: the key and what the kernel now has there.
-    pub read_back: Vec<(Key, Option<Value>)>,
-}
+/// What the kernel holds under a key, read back from it.
+pub type ReadBack = Vec<(Key, Option<Value>)>;
 
 /// Why a transaction did not happen, or may not have happened.
 #[derive(Debug, Error)]
@@ -131,6 +127,9 @@ pub trait Driver {
     /// Reads everything of ours.
     fn observe(&mut self) -> Result<Observed, DriverError>;
 
-    /// Performs one transaction and reads back what it changed.
-    fn apply(&mut self, transaction: Transaction<'_>) -> Result<Applied, CommitError>;
+    /// Performs one transaction. `Ok` means that the kernel acknowledged all of it.
+    fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError>;
+
+    /// Reads back what the kernel holds under these keys, in their order.
+    fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError>;
 }

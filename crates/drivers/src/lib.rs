@@ -15,6 +15,6 @@ pub mod flows;
 pub mod nft;
 
 pub use driver::{
-    Applied, CommitError, Driver, DriverError, Observed, Part, Structure, Transaction,
+    CommitError, Driver, DriverError, Observed, Part, ReadBack, Structure, Transaction,
 };
 pub use nft::NftDriver;

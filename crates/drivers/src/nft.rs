@@ -8,7 +8,7 @@
 //! - each transaction is compared with the generation it was planned on; where the owner flag
 //!   keeps others out, a newer generation means another table and the commit is sent again, else
 //!   it is [`CommitError::Stale`];
-//! - what [`Driver::apply`] answers was read back by key after the commit.
+//! - what [`Driver::read_back`] answers comes from the kernel, never from what was sent.
 
 mod codec;
 mod commit;
@@ -20,9 +20,13 @@ pub mod schema;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use model::Key;
 use nfnl::{Socket, TableFlags, TableId};
 
-use crate::driver::{Applied, CommitError, Driver, DriverError, Observed, Transaction};
+use crate::driver::{CommitError, Driver, DriverError, Observed, ReadBack, Transaction};
+
+/// Fewer elements than this are read back one by one in any case.
+const DUMP_MIN: usize = 256;
 
 /// Whether the table is taken with the kernel's owner flag, which refuses other writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,8 @@ pub struct NftDriver {
     /// Which chains and sets to remove when the structure is built, from the last observation.
     leftovers: observe::Leftovers,
     batch: commit::Buffers,
+    /// How many elements our maps hold, as far as we know.
+    population: usize,
     /// The last generation whose commit was told by [`events::Watch`]; 0 before it listens.
     told: Arc<AtomicU32>,
 }
@@ -84,6 +90,7 @@ impl NftDriver {
             generation,
             leftovers: observe::Leftovers::default(),
             batch: commit::Buffers::default(),
+            population: 0,
             told: Arc::default(),
         })
     }
@@ -143,9 +150,18 @@ impl Driver for NftDriver {
         self.look()
     }
 
-    fn apply(&mut self, transaction: Transaction<'_>) -> Result<Applied, CommitError> {
-        self.commit(transaction)?;
-        self.read_back(transaction.changes).map_err(CommitError::UnknownOutcome)
+    fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
+        self.commit(transaction)
+    }
+
+    fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {
+        // A dump costs what the maps hold, single reads what is asked for; a single read costs
+        // about three times as much an element.
+        if keys.len() >= DUMP_MIN && keys.len() * 3 >= self.population {
+            self.read_back_all(keys)
+        } else {
+            self.read_back_each(keys)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use apply::journal::StaleFlows;
 use apply::{Progress, perform};
-use drivers::{Applied, CommitError, Driver, DriverError, Observed, Transaction};
+use drivers::{CommitError, Driver, DriverError, Observed, ReadBack, Transaction};
 use model::{Change, ChangeOp, FindingCode, Key, NodePort, Plan, Protocol, Reason, Value};
 
 use super::{Keeper, memory};
@@ -177,12 +177,17 @@ impl<D: Driver> Keeper<D> {
         for change in &plan.changes {
             let Change::Element {
                 key: Key::Npl { protocol, port, .. },
-                before: Some(Value::Endpoint { ip, port: pod_port }),
+                before: Some(before @ Value::Endpoint { ip, port: pod_port }),
+                after,
                 ..
             } = change
             else {
                 continue;
             };
+            if after.as_ref() == Some(before) {
+                // Only the mark is written anew: flows stay where they belong.
+                continue;
+            }
             let flows =
                 StaleFlows { protocol: *protocol, node_port: *port, ip: *ip, pod_port: *pod_port };
             if self.cuts.insert(flows.clone()) {
@@ -203,10 +208,14 @@ impl<D: Driver> Driver for Killable<'_, D> {
         self.0.observe()
     }
 
-    fn apply(&mut self, transaction: Transaction<'_>) -> Result<Applied, CommitError> {
+    fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
         failpoint::hit("kernel:before-commit");
         let outcome = self.0.apply(transaction);
         failpoint::hit("kernel:committed");
         outcome
+    }
+
+    fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {
+        self.0.read_back(keys)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use drivers::{Applied, Observed, Structure};
+use drivers::{Observed, ReadBack, Structure};
 use model::{IpFamily, NodePort, PodPort, Protocol, Reason, Uid};
 
 use super::*;
@@ -24,7 +24,7 @@ impl Driver for Scripted {
         Ok(Observed { generation: 0, structure: Structure::Intact, elements: Vec::new() })
     }
 
-    fn apply(&mut self, transaction: Transaction<'_>) -> Result<Applied, CommitError> {
+    fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
         if let Some(error) = self.errors.pop() {
             return Err(error);
         }
@@ -46,15 +46,11 @@ impl Driver for Scripted {
         self.table = next;
         self.parts.push(transaction.structure);
         self.sizes.push(transaction.changes.len());
-        let read_back = transaction
-            .changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Element { key, .. } => Some((*key, self.table.get(key).copied())),
-                Change::Structure { .. } => None,
-            })
-            .collect();
-        Ok(Applied { read_back })
+        Ok(())
+    }
+
+    fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {
+        Ok(keys.iter().map(|key| (*key, self.table.get(key).copied())).collect())
     }
 }
 

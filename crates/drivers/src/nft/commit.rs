@@ -78,6 +78,7 @@ impl NftDriver {
             match self.socket.commit(&mut buffers.batch) {
                 Ok(()) => {
                     self.committed(transaction.structure, claims);
+                    self.population = self.population.saturating_add_signed(buffers.growth());
                     return Ok(());
                 }
                 Err(BatchError::Stale) if self.hold == Hold::Ours => {
@@ -187,6 +188,18 @@ fn unprotectable(rejections: &[Rejection], buffers: &Buffers) -> bool {
 }
 
 impl Buffers {
+    /// By how many elements the maps grow.
+    fn growth(&self) -> isize {
+        self.elements
+            .iter()
+            .map(|element| match element.kind {
+                Kind::Add => 1,
+                Kind::Replace => 0,
+                Kind::Delete => -1,
+            })
+            .sum()
+    }
+
     fn encode(&mut self, changes: &[&Change]) {
         self.elements.clear();
         self.marks.clear();

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Change, Key, MapName, Owner, Value, mark};
+use model::{Key, MapName, Owner, Value, mark};
 use nfnl::{ElementRef, Error, Set, SetId, Socket, TableFlags, TableId};
 
 use super::compare::{self, Found};
 use super::{Hold, NftDriver, TableOwnership, codec, schema};
-use crate::driver::{Applied, DriverError, Observed, Structure};
+use crate::driver::{DriverError, Observed, ReadBack, Structure};
 
 /// What is in the table and has to go when its structure is built.
 #[derive(Debug, Default)]
@@ -42,6 +42,7 @@ impl NftDriver {
         let Some(found) = look.found else {
             self.hold = Hold::Nobodys;
             self.leftovers = Leftovers::default();
+            self.population = 0;
             return Ok(Observed {
                 generation: generation.id,
                 structure: Structure::Absent,
@@ -82,44 +83,58 @@ impl NftDriver {
         };
         // Elements of a table that is built anew go with it.
         let elements = if unusable { Vec::new() } else { look.elements };
+        self.population = elements.len();
         Ok(Observed { generation: generation.id, structure, elements })
     }
 
-    /// Reads back the changed elements, in the order of the changes.
-    pub(super) fn read_back(&mut self, changes: &[&Change]) -> Result<Applied, DriverError> {
-        let mut read_back: Vec<(Key, Option<Value>)> = changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Element { key, .. } => Some((*key, None)),
-                Change::Structure { .. } => None,
-            })
-            .collect();
+    /// Reads the elements one by one.
+    pub(super) fn read_back_each(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {
+        let mut read_back: ReadBack = keys.iter().map(|key| (*key, None)).collect();
         for map in MapName::ALL {
-            let mut places = Vec::new();
-            let mut keys = Vec::new();
-            for (place, (key, _)) in read_back.iter().enumerate() {
-                if key.map() == map {
-                    places.push(place);
-                    keys.push(codec::encode_key(key));
-                }
-            }
-            if keys.is_empty() {
+            let of_map = |(_, key): &(usize, &Key)| key.map() == map;
+            let (places, encoded): (Vec<usize>, Vec<codec::Bytes>) = keys
+                .iter()
+                .enumerate()
+                .filter(of_map)
+                .map(|(place, key)| (place, codec::encode_key(key)))
+                .unzip();
+            if places.is_empty() {
                 continue;
             }
             let refs: Vec<ElementRef<'_>> =
-                keys.iter().map(|key| ElementRef::new(key.as_slice())).collect();
+                encoded.iter().map(|key| ElementRef::new(key.as_slice())).collect();
             let elements = self
                 .socket
                 .elements_by_key(&set_id(map), &refs)
                 .map_err(failed("reading elements back"))?;
             for (place, element) in places.into_iter().zip(elements) {
-                read_back[place].1 = element.and_then(|element| {
-                    let bytes = value_bytes(&element.as_ref()).unwrap_or_default().to_vec();
-                    codec::decode_value(map, &bytes)
-                });
+                read_back[place].1 = element
+                    .as_ref()
+                    .and_then(|element| codec::decode_value(map, value_bytes(&element.as_ref())?));
             }
         }
-        Ok(Applied { read_back })
+        Ok(read_back)
+    }
+
+    /// Reads the elements with one dump of each map that has any of them.
+    pub(super) fn read_back_all(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {
+        let mut found: BTreeMap<Key, Value> = BTreeMap::new();
+        for map in MapName::ALL {
+            if keys.iter().all(|key| key.map() != map) {
+                continue;
+            }
+            let elements = self
+                .socket
+                .fold_elements(&set_id(map), Vec::new, |elements, element| {
+                    let key = codec::decode_key(map, element.key);
+                    let value =
+                        value_bytes(element).and_then(|bytes| codec::decode_value(map, bytes));
+                    elements.extend(key.zip(value));
+                })
+                .map_err(failed("reading elements back"))?;
+            found.extend(elements);
+        }
+        Ok(keys.iter().map(|key| (*key, found.get(key).copied())).collect())
     }
 }
 

@@ -107,84 +107,8 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        let r = &mut self.registry;
-        let s = Unit::Seconds;
-        r.register_with_unit(
-            "sync_duration",
-            "Time of one reconciliation that wrote to the kernel",
-            s.clone(),
-            self.sync.clone(),
-        );
-        r.register_with_unit(
-            "event_to_kernel",
-            "Time from learning of a change to its being read back from the kernel",
-            s.clone(),
-            self.event_to_kernel.clone(),
-        );
-        r.register_with_unit(
-            "last_successful_sync_timestamp",
-            "When kernel and objects last agreed, since 1970",
-            s.clone(),
-            self.last_sync.clone(),
-        );
-        r.register(
-            "sync_failures",
-            "Reconciliations that did not end well",
-            self.sync_failures.clone(),
-        );
-        r.register("changes_applied", "Changes committed to the kernel", self.changes.clone());
-        r.register("changes_rejected", "Changes that the kernel refused", self.rejected.clone());
-        r.register(
-            "drift_repaired",
-            "Foreign writes to our table that were repaired",
-            self.drift.clone(),
-        );
-        r.register(
-            "flows_cut",
-            "Stale connection tracking entries removed",
-            self.flows_cut.clone(),
-        );
-        r.register(
-            "desired_objects",
-            "Kernel objects that have an owner who wants them",
-            self.desired.clone(),
-        );
-        r.register("verified_objects", "Kernel objects read back as wanted", self.verified.clone());
-        r.register(
-            "pending_objects",
-            "Kernel objects that differ from what is wanted",
-            self.pending.clone(),
-        );
-        r.register("node_ports_leased", "Node ports promised to Pods", self.leases.clone());
-        r.register(
-            "deletions_held",
-            "Deletions withheld because a source is not in sync",
-            self.held.clone(),
-        );
-        r.register("holds", "How often deletions began to be withheld", self.holds.clone());
-        r.register(
-            "source_fresh",
-            "Whether the source is in sync (1) or not (0)",
-            self.fresh.clone(),
-        );
-        r.register_with_unit(
-            "source_last_event_timestamp",
-            "When the source last said something, since 1970",
-            s,
-            self.source_event.clone(),
-        );
-        r.register("findings", "Open findings by code", self.findings.clone());
-        r.register(
-            "kernel_generation",
-            "Generation of the nftables ruleset last accounted for",
-            self.generation.clone(),
-        );
-        r.register_with_unit(
-            "resident_memory",
-            "Resident memory of the agent",
-            Unit::Bytes,
-            self.rss.clone(),
-        );
+        self.register_work();
+        self.register_state();
         // Visible at zero: an alert must be able to tell "none" from "not measured".
         for op in ["add", "replace", "delete"] {
             let _ = self.changes.get_or_create(&Op { op });
@@ -192,6 +116,75 @@ impl Metrics {
         for kind in [ELEMENT, STRUCTURE] {
             let _ = self.drift.get_or_create(&kind);
         }
+    }
+
+    /// What happened.
+    fn register_work(&mut self) {
+        let Self { registry, .. } = self;
+        let mut timed = |name: &str, help: &str, histogram: &Histogram| {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        };
+        timed("sync_duration", "Time of a reconciliation that wrote to the kernel", &self.sync);
+        timed(
+            "event_to_kernel",
+            "Time from learning of a change to its being read back from the kernel",
+            &self.event_to_kernel,
+        );
+        let mut counted = |name: &str, help: &str, counter: &Counter| {
+            registry.register(name, help, counter.clone());
+        };
+        counted("sync_failures", "Reconciliations that did not end well", &self.sync_failures);
+        counted("changes_rejected", "Changes that the kernel refused", &self.rejected);
+        counted("flows_cut", "Stale connection tracking entries removed", &self.flows_cut);
+        counted("holds", "How often deletions began to be withheld", &self.holds);
+        registry.register(
+            "changes_applied",
+            "Changes committed to the kernel",
+            self.changes.clone(),
+        );
+        registry.register(
+            "drift_repaired",
+            "Foreign writes to our table that were repaired",
+            self.drift.clone(),
+        );
+    }
+
+    /// How things are.
+    fn register_state(&mut self) {
+        let Self { registry, .. } = self;
+        let s = Unit::Seconds;
+        registry.register_with_unit(
+            "last_successful_sync_timestamp",
+            "When kernel and objects last agreed, since 1970",
+            s.clone(),
+            self.last_sync.clone(),
+        );
+        registry.register_with_unit(
+            "source_last_event_timestamp",
+            "When the source last said something, since 1970",
+            s,
+            self.source_event.clone(),
+        );
+        registry.register_with_unit(
+            "resident_memory",
+            "Resident memory of the agent",
+            Unit::Bytes,
+            self.rss.clone(),
+        );
+        let mut by_feature = |name: &str, help: &str, family: &Family<Feature, Gauge>| {
+            registry.register(name, help, family.clone());
+        };
+        by_feature("desired_objects", "Kernel objects that an owner wants", &self.desired);
+        by_feature("verified_objects", "Kernel objects read back as wanted", &self.verified);
+        by_feature("pending_objects", "Kernel objects not as wanted", &self.pending);
+        let mut gauge = |name: &str, help: &str, gauge: &Gauge| {
+            registry.register(name, help, gauge.clone());
+        };
+        gauge("node_ports_leased", "Node ports promised to Pods", &self.leases);
+        gauge("deletions_held", "Deletions withheld as a source is not in sync", &self.held);
+        gauge("kernel_generation", "Ruleset generation last accounted for", &self.generation);
+        registry.register("source_fresh", "Whether the source is in sync", self.fresh.clone());
+        registry.register("findings", "Open findings by code", self.findings.clone());
     }
 
     /// A source said something.

@@ -6,7 +6,7 @@ use super::tree::Tree;
 
 /// Where programs may be started, each with its reason.
 const ALLOWED: [(&str, &str); 6] = [
-    ("crates/cli/src/demo", "the demo is a laboratory with programs in it"),
+    ("crates/cli/src/command/demo", "the demo is a laboratory with programs in it"),
     ("crates/lab/", "traffic and peers in the laboratory"),
     ("crates/testkit/", "oracles and agents under test"),
     ("crates/bench/", "peers to measure against"),

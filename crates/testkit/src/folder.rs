@@ -8,10 +8,12 @@ use tempfile::TempDir;
 
 use crate::Manifest;
 
-/// A folder that is removed on drop.
+/// A folder that is removed on drop. It lies in one of its own: whoever watches the way to it is
+/// not disturbed by what others do beside it.
 #[derive(Debug)]
 pub struct Folder {
-    folder: TempDir,
+    path: PathBuf,
+    _around: TempDir,
 }
 
 impl Default for Folder {
@@ -23,7 +25,10 @@ impl Default for Folder {
 impl Folder {
     /// A new, empty folder.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("manifests");
+        fs::create_dir(&path).unwrap();
+        Self { path, _around: around }
     }
 
     /// A new folder with these objects, a file each.
@@ -37,7 +42,7 @@ impl Folder {
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
     /// As `--source` takes it: `dir:PATH`.

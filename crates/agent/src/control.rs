@@ -98,8 +98,7 @@ pub fn serve(listener: UnixListener, send: impl Fn(Query) -> bool + Send + Clone
                 });
             }
         })
-        .map(drop)
-        .unwrap_or_else(|error| tracing::error!(%error, "cannot serve the control socket"));
+        .map_or_else(|error| tracing::error!(%error, "cannot serve the control socket"), drop);
 }
 
 fn answer(stream: &UnixStream, send: &impl Fn(Query) -> bool) -> io::Result<()> {
@@ -121,9 +120,9 @@ fn answer(stream: &UnixStream, send: &impl Fn(Query) -> bool) -> io::Result<()> 
             return reply(stream, &Answer::Refused(format!("not a request: {error}")));
         }
     };
-    let (sender, receiver) = mpsc::channel();
-    let sent = send(Query { request, reply: sender });
-    let answer = if sent { receiver.recv_timeout(PATIENCE).ok() } else { None };
+    let (to, from_loop) = mpsc::channel();
+    let taken = send(Query { request, reply: to });
+    let answer = if taken { from_loop.recv_timeout(PATIENCE).ok() } else { None };
     reply(stream, &answer.unwrap_or_else(|| Answer::Refused("the agent is stopping".into())))
 }
 

@@ -258,7 +258,6 @@ impl<D: Driver> Keeper<D> {
         let mut ports: Vec<_> = self
             .core
             .desired()
-            .into_iter()
             .filter_map(|element| match element.key {
                 model::Key::Npl { protocol, port, .. } => Some((protocol, port)),
                 model::Key::Hairpin(_) => None,

@@ -201,7 +201,9 @@ impl Metrics {
     pub(crate) fn settled(&self, settled: &Settled, took: Duration, received: &[Instant]) {
         if settled.wrote() {
             self.sync.observe(took.as_secs_f64());
-            received.iter().for_each(|at| self.event_to_kernel.observe(at.elapsed().as_secs_f64()));
+            for at in received {
+                self.event_to_kernel.observe(at.elapsed().as_secs_f64());
+            }
         }
         for (op, count) in
             [("add", settled.added), ("replace", settled.replaced), ("delete", settled.deleted)]
@@ -211,7 +213,7 @@ impl Metrics {
             }
         }
         self.rejected.inc_by(settled.refused as u64);
-        self.held.set(settled.held as i64);
+        self.held.set(level(settled.held));
         match settled.step {
             Step::Converged => drop(self.last_sync.set(now())),
             Step::Unsettled | Step::Failed(_) => drop(self.sync_failures.inc()),
@@ -240,14 +242,14 @@ impl Metrics {
         findings: &[Finding],
     ) -> String {
         let counts = keeper.core().counts();
-        self.desired.get_or_create(&NPL).set(counts.desired as i64);
-        self.verified.get_or_create(&NPL).set(counts.programmed as i64);
-        self.pending.get_or_create(&NPL).set(counts.pending as i64);
-        self.leases.set(counts.leases as i64);
+        self.desired.get_or_create(&NPL).set(level(counts.desired));
+        self.verified.get_or_create(&NPL).set(level(counts.programmed));
+        self.pending.get_or_create(&NPL).set(level(counts.pending));
+        self.leases.set(level(counts.leases));
         self.generation.set(i64::from(generation));
         for code in FindingCode::ALL {
             let count = findings.iter().filter(|finding| finding.code == *code).count();
-            self.findings.get_or_create(&Code { code: code.as_str() }).set(count as i64);
+            self.findings.get_or_create(&Code { code: code.as_str() }).set(level(count));
         }
         if let Some(bytes) = resident_memory() {
             self.rss.set(bytes);
@@ -263,6 +265,11 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A count as a gauge's value.
+fn level(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn now() -> f64 {

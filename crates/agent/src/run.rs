@@ -221,7 +221,7 @@ impl Agent {
                 self.keeper.take_in(message);
             }
             Input::Foreign(write) => self.foreign(write),
-            Input::Query(query) => self.answer(query),
+            Input::Query(query) => self.answer(&query),
             Input::Tampered(tampered) => self.tampered(&tampered),
             Input::Published(trouble) => self.publish_trouble = trouble,
             Input::Cut(cut) => {

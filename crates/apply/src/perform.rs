@@ -89,13 +89,12 @@ pub fn perform<D: Driver>(driver: &mut D, plan: &Plan) -> Report {
     }
     for (at, chunk) in chunks.into_iter().enumerate() {
         let part = match structure {
-            None => None,
             Some(_) if last == 0 => Some(Part::Whole),
             // A table that stands and is only mended must carry packets again at once.
             Some(ChangeOp::Replace | ChangeOp::Delete) => (at == 0).then_some(Part::Whole),
             Some(ChangeOp::Add) if at == 0 => Some(Part::Maps),
             Some(ChangeOp::Add) if at == last => Some(Part::Chains),
-            Some(ChangeOp::Add) => None,
+            None | Some(ChangeOp::Add) => None,
         };
         perform_chunk(driver, part, chunk.to_vec(), &mut committed, &mut report);
         if !matches!(report.progress, Progress::Done) {

@@ -32,8 +32,9 @@ pub(crate) fn table(columns: &[(&str, &str)], rows: &Json) {
     for row in rows.as_array().into_iter().flatten() {
         table.add_row(columns.iter().map(|(_, key)| cell(row.get(key))));
     }
-    let text: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
-    print(&text);
+    for line in table.lines() {
+        print(&format!("{}\n", line.trim()));
+    }
 }
 
 fn cell(value: Option<&Json>) -> String {

@@ -1,4 +1,5 @@
 //! The driver on the real kernel, each test in a network namespace of its own.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::process::Command;
 use std::sync::Arc;

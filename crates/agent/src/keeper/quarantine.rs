@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use model::Key;
 
 const FIRST: Duration = Duration::from_secs(1);
-const LAST: Duration = Duration::from_secs(300);
+const LAST: Duration = Duration::from_mins(5);
 const PORTS_LAST: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]

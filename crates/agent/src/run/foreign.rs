@@ -21,7 +21,7 @@ pub(super) const REPAIRS_PER_SECOND: f64 = 20.0;
 /// How many foreign writes are remembered for `show findings`.
 const REMEMBERED: usize = 16;
 /// For how long.
-const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
+const REMEMBERED_FOR: Duration = Duration::from_hours(1);
 
 /// Whether we listen to the kernel's events yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

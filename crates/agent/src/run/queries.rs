@@ -8,7 +8,7 @@ use super::Agent;
 use crate::control::{Answer, Query, Request};
 
 impl Agent {
-    pub(super) fn answer(&mut self, query: Query) {
+    pub(super) fn answer(&mut self, query: &Query) {
         let answer = match &query.request {
             Request::Npl => data(&self.keeper.core().npl_report()),
             Request::Owners => data(&self.keeper.core().owners()),

@@ -7,7 +7,7 @@
 //! - What cannot be read or understood keeps what it said last; what was never understood holds
 //!   all deletions.
 //! - A folder that is missing or empty deletes nothing.
-//! - Additions and changes are told at once. Deletions wait until the folder has been quiet for
+//! - Additions and changes are told at once. Deletions wait until nothing more has gone for
 //!   [`QUIET`]: a folder is emptied file by file, and only its end tells `rm -rf` from the
 //!   deletion of one file; a file may also move by being written anew elsewhere.
 //!
@@ -41,12 +41,13 @@ use self::tree::{Tree, Via};
 use self::watches::{LeadsTo, Watches};
 use super::{ObjectName, SourceMessage};
 
-/// How long the folder must be quiet before a deletion is told.
+/// How long nothing more may go before a deletion is told.
 const QUIET: Duration = Duration::from_millis(50);
-/// The same after the folder was unavailable: files come back one by one, perhaps over a network.
+/// How long nothing at all may happen after the folder was unavailable: files come back one by one,
+/// perhaps over a network.
 const QUIET_AFTER_OUTAGE: Duration = Duration::from_secs(1);
-/// A folder that is never quiet delays a deletion by this many times the quiet time.
-const QUIET_PATIENCE: u32 = 20;
+/// A folder from which something goes all the time delays a deletion by this much at most.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the operator may say about the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -432,7 +433,7 @@ impl DirSource {
 
 impl Waiting {
     fn new(now: Instant, quiet: Duration) -> Self {
-        Self { until: now + quiet, at_most: now + quiet * QUIET_PATIENCE, quiet }
+        Self { until: now + quiet, at_most: now + PATIENCE, quiet }
     }
 }
 

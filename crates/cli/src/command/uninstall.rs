@@ -19,7 +19,9 @@ pub(super) fn run(args: &UninstallArgs) -> Result<ExitCode> {
         Format::Text if found.is_empty() => output::print("nothing of netkeep is here\n"),
         Format::Text => {
             let verb = if args.yes { "removed" } else { "would remove" };
-            found.iter().for_each(|object| output::print(&format!("{verb} {object}\n")));
+            for object in &found {
+                output::print(&format!("{verb} {object}\n"));
+            }
             if !args.yes {
                 output::print("nothing was changed; run again with --yes\n");
             }

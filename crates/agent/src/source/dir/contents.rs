@@ -50,6 +50,9 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     files: BTreeMap<Arc<Path>, FileState>,
+    /// Files that something has to be said of: looking for them among all would cost each change
+    /// of one file the number of files.
+    troubled: BTreeSet<Arc<Path>>,
     objects: BTreeMap<Arc<ObjectName>, Entry>,
     /// Objects in at least one file.
     live: usize,
@@ -60,7 +63,7 @@ pub(super) struct Contents {
     /// Objects in more than one file.
     contested: BTreeSet<Arc<ObjectName>>,
     /// Objects just read, until they are told of.
-    fresh: BTreeMap<(Arc<ObjectName>, Arc<Path>), Object>,
+    fresh: BTreeMap<(Arc<ObjectName>, Arc<Path>), Box<Object>>,
 }
 
 /// Whether objects that are gone may be told of.
@@ -99,6 +102,7 @@ impl Contents {
     /// The file is not there any more.
     pub(super) fn remove(&mut self, file: &Path) {
         let Some((file, state)) = self.files.remove_entry(file) else { return };
+        self.troubled.remove(&file);
         for name in state.names {
             self.withdraw(&name, &file);
         }
@@ -106,7 +110,9 @@ impl Contents {
 
     /// The file cannot be read.
     pub(super) fn fail(&mut self, file: &Path, holds: Holds, message: &str) {
-        let state = self.files.entry(file.into()).or_default();
+        let file: Arc<Path> = file.into();
+        self.troubled.insert(Arc::clone(&file));
+        let state = self.files.entry(Arc::clone(&file)).or_default();
         state.signature = None;
         if !state.ever_read {
             state.unread = Some(holds);
@@ -118,7 +124,7 @@ impl Contents {
             }
             (_, true) => "make the file readable; until then what it said before counts",
         };
-        state.troubles = vec![trouble::unreadable(file, message, advice)];
+        state.troubles = vec![trouble::unreadable(&file, message, advice)];
     }
 
     /// The file was read.
@@ -150,7 +156,17 @@ impl Contents {
         } else {
             self.understood(&file, &mut state, items, summary);
         }
+        if state.troubles.is_empty() && state.unread.is_none() && state.unknown.is_empty() {
+            self.troubled.remove(&file);
+        } else {
+            self.troubled.insert(Arc::clone(&file));
+        }
         self.files.insert(file, state);
+    }
+
+    /// The files that something has to be said of, in order.
+    fn troubled(&self) -> impl Iterator<Item = (&Path, &FileState)> {
+        self.troubled.iter().filter_map(|file| Some((file.as_ref(), self.files.get(file)?)))
     }
 
     fn understood(
@@ -199,6 +215,7 @@ impl Contents {
             }
         }
         describe(file, state, &found, summary);
+        state.names.reserve_exact(found.len());
         for (name, item) in found {
             state.names.push(Arc::clone(&name));
             self.claim(&name, file, item);
@@ -211,6 +228,8 @@ impl Contents {
         match entry.claims.binary_search_by(|claim| claim.file.cmp(file)) {
             Ok(at) => entry.claims[at] = claim,
             Err(at) => {
+                // nearly every object is in one file: no room for more
+                entry.claims.reserve_exact(1);
                 entry.claims.insert(at, claim);
                 self.live += usize::from(entry.claims.len() == 1);
             }
@@ -241,7 +260,7 @@ impl Contents {
 
     /// What the receiver is to be told, and the files that must be read again to tell the rest.
     pub(super) fn settle(&mut self, deletions: Deletions) -> (Vec<Event>, BTreeSet<Arc<Path>>) {
-        let mut events = Vec::new();
+        let mut events = Vec::with_capacity(self.touched.len());
         let mut wanted = BTreeSet::new();
         if deletions == Deletions::Tell {
             self.settle_gone();
@@ -274,7 +293,7 @@ impl Contents {
                 events.push(deleted(&name, before));
             }
             entry.sent = Some(content);
-            events.push(Event::Applied(object));
+            events.push(Event::Applied(*object));
         }
         self.fresh.clear();
         (events, wanted)
@@ -302,7 +321,7 @@ impl Contents {
     /// Everything wrong with files and objects.
     pub(super) fn troubles(&self) -> Vec<Finding> {
         let mut all: Vec<Finding> =
-            self.files.values().flat_map(|state| &state.troubles).cloned().collect();
+            self.troubled().flat_map(|(_, state)| &state.troubles).cloned().collect();
         for name in &self.contested {
             let Some(Entry { claims, .. }) = self.objects.get(name) else { continue };
             let [losers @ .., winner] = claims.as_slice() else { continue };
@@ -318,10 +337,9 @@ impl Contents {
 
     /// Files that may hold objects and could never be read.
     pub(super) fn unread(&self) -> impl Iterator<Item = &Path> {
-        self.files
-            .iter()
+        self.troubled()
             .filter(|(_, state)| state.unread == Some(Holds::Perhaps))
-            .map(|(file, _)| file.as_ref())
+            .map(|(file, _)| file)
     }
 
     /// Objects of which only the name could ever be read.
@@ -329,9 +347,8 @@ impl Contents {
         let known = |name: &&ObjectName| {
             self.objects.get(*name).is_some_and(|entry| !entry.claims.is_empty())
         };
-        self.files
-            .values()
-            .flat_map(|state| &state.unknown)
+        self.troubled()
+            .flat_map(|(_, state)| &state.unknown)
             .filter(|name| !known(name))
             .cloned()
             .collect()

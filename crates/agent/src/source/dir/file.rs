@@ -43,7 +43,7 @@ impl Content {
 pub(super) struct Item {
     pub(super) name: ObjectName,
     pub(super) content: Content,
-    pub(super) object: Option<Object>,
+    pub(super) object: Option<Box<Object>>,
 }
 
 /// A file as it is now; it may still be wrong.
@@ -186,7 +186,7 @@ fn item(found: Found, keep: &dyn Fn(&ObjectName, &Content) -> bool) -> Item {
         pod.sandbox = Sandbox::Proven;
     }
     let content = Content::of(&object);
-    let object = keep(&name, &content).then_some(object);
+    let object = keep(&name, &content).then(|| Box::new(object));
     Item { name, content, object }
 }
 

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::ReadFlags;
 
 use super::watches::Notice;
-use super::{DirSource, Reread, SourceMessage, Told, tree};
+use super::{DirSource, QUIET_AFTER_OUTAGE, Reread, SourceMessage, Told, tree};
 
 /// A file that is written to and never closed is read after this time.
 const WRITING: Duration = Duration::from_secs(1);
@@ -50,11 +50,7 @@ impl DirSource {
             let received = Instant::now();
             let mut work = Work { ways: mounted, ..Work::default() };
             let notices = self.watches.read()?;
-            if !notices.is_empty()
-                && let Some(waiting) = &mut self.waiting
-            {
-                waiting.until = received + waiting.quiet;
-            }
+            self.prolong(&notices, received);
             for notice in notices {
                 self.note(notice, received, &mut work);
             }
@@ -71,6 +67,20 @@ impl DirSource {
             if deliver(message).is_break() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Deletions wait longer while more goes; after an outage, while anything happens.
+    fn prolong(&mut self, notices: &[Notice], now: Instant) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let gone = ReadFlags::DELETE | ReadFlags::MOVED_FROM;
+        let more = notices.iter().any(|notice| match notice {
+            Notice::Name { flags, .. } => flags.intersects(gone),
+            Notice::Overflow | Notice::Folder => true,
+            Notice::OnTheWay => false,
+        });
+        if more || !notices.is_empty() && waiting.quiet == QUIET_AFTER_OUTAGE {
+            waiting.until = now + waiting.quiet;
         }
     }
 

@@ -62,7 +62,7 @@ impl Node {
 
     /// Runs netkeep in the node's namespace.
     pub(super) fn netkeep(&self, args: &[&str]) -> Result<Output> {
-        let mut command = self.command(args)?;
+        let mut command = Self::command(args)?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.lab.node().spawn(&mut command)?;
         Ok(child.wait_with_output()?)
@@ -81,7 +81,7 @@ impl Node {
         let socket = self.folder.0.join("agent.sock").display().to_string();
         let args = ["agent", "--node", "n1", "--source", &source, "--state-dir", &state];
         let log = fs::File::create(self.folder.0.join("agent.log"))?;
-        let mut command = self.command(&args)?;
+        let mut command = Self::command(&args)?;
         command.args(["--socket", &socket]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = self.lab.node().spawn(&mut command)?;
@@ -99,7 +99,7 @@ impl Node {
         Ok(())
     }
 
-    fn command(&self, args: &[&str]) -> Result<Command> {
+    fn command(args: &[&str]) -> Result<Command> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(program);
         command.args(args).current_dir(Path::new("/"));

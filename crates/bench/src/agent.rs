@@ -83,7 +83,7 @@ impl Agent {
 
     /// Waits until it has used no processor time for a while.
     pub(crate) fn wait_for_rest(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_mins(1);
+        let deadline = Instant::now() + Duration::from_mins(5);
         let mut before = self.ticks()?;
         loop {
             std::thread::sleep(Duration::from_millis(300));

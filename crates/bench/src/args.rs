@@ -56,6 +56,11 @@ impl Args {
         Ok(args)
     }
 
+    /// The least N of the run.
+    pub(crate) fn smallest(&self) -> usize {
+        self.sizes.iter().copied().min().unwrap_or(0)
+    }
+
     /// The greatest N of the run.
     pub(crate) fn largest(&self) -> usize {
         self.sizes.iter().copied().max().unwrap_or(0)

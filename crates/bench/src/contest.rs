@@ -207,6 +207,30 @@ impl Contest {
         }
     }
 
+    /// Measures two sizes in the same rounds and limits how much slower the larger one is.
+    pub(crate) fn growth(
+        args: &Args,
+        outcome: &mut Outcome,
+        (goal, what): (&'static str, &str),
+        measure: &(dyn Fn(usize) -> Result<Sample> + Sync),
+        limit: f64,
+    ) -> Result<()> {
+        const NAMES: (&str, &str) = ("netkeep, smallest N", "netkeep, largest N");
+        let (few, many) = (args.smallest(), args.largest());
+        if few == many {
+            return Ok(());
+        }
+        let contenders = [
+            Contender::new(NAMES.0, move |_| measure(few)),
+            Contender::new(NAMES.1, move |_| measure(many)),
+        ];
+        let contest = Self::run(args, &format!("{what}, growth"), many, &contenders)?;
+        contest.write_figures(outcome);
+        let value = contest.ratio(NAMES.1, NAMES.0);
+        contest.judge(outcome, goal, format!("{what}: t({many}) / t({few})"), value, limit);
+        Ok(())
+    }
+
     /// How many mappings there were.
     pub(crate) fn n(&self) -> usize {
         self.n

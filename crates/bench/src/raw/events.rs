@@ -45,14 +45,15 @@ impl Events {
         Ok(heard)
     }
 
-    /// Listens until a transaction that added an element is through.
-    pub(crate) fn until_added(&mut self, limit: Duration) -> Result<Heard> {
+    /// Listens until `count` elements were added.
+    pub(crate) fn until_added(&mut self, count: usize, limit: Duration) -> Result<Heard> {
         let mut heard = Heard::default();
         let deadline = Instant::now() + limit;
-        while heard.added == 0 || heard.commits == 0 {
+        while heard.added < count || heard.commits == 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if !self.receive(left, &mut heard)? {
-                bail!("no element was added within {} s", limit.as_secs_f64());
+                let (added, seconds) = (heard.added, limit.as_secs_f64());
+                bail!("{added} elements of {count} were added within {seconds} s");
             }
         }
         Ok(heard)

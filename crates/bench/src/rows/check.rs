@@ -66,7 +66,6 @@ fn of_iptables(scene: &Scene, program: &str, mappings: &[Mapping]) -> Result<Sam
 
 pub(crate) fn all(args: &Args) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    let mut curve = Vec::new();
     for n in args.sizes.iter().copied() {
         let mappings = Mapping::first(n);
         let contest = Contest::run(args, "resync", n, &resyncers(&mappings))?;
@@ -74,12 +73,9 @@ pub(crate) fn all(args: &Args) -> Result<Outcome> {
         contest.limit(&mut outcome, "G5", (PRODUCT, FLOOR), TO_FLOOR);
         let (what, mine) = (format!("resync at {n}: us"), contest.median(PRODUCT));
         contest.judge(&mut outcome, "G5", what, mine / 1e3, MICROSECONDS);
-        curve.push(mine);
     }
-    if let [smallest, .., largest] = curve[..] {
-        let what = format!("resync: t({}) / t({})", args.largest(), args.sizes[0]);
-        outcome.at_most("G5", what, largest / smallest, GROWTH);
-    }
+    let measure = |n| of_product(&Mapping::first(n));
+    Contest::growth(args, &mut outcome, ("G5", "resync"), &measure, GROWTH)?;
     Ok(outcome)
 }
 
@@ -101,16 +97,18 @@ fn resyncers(mappings: &[Mapping]) -> Vec<Contender<'_>> {
             let mut raw = Raw::open()?;
             times(MANY, |_| raw.generation().map(drop))
         }),
-        Contender::new(PRODUCT, move |_| {
-            let mut driver = product::loaded(mappings)?;
-            times(MANY, |_| {
-                ensure!(!driver.drifted()?, "the ruleset changed");
-                Ok(())
-            })
-        }),
+        Contender::new(PRODUCT, move |_| of_product(mappings)),
         Contender::new("nft -j list ruleset", listed("nft", &["-j", "list", "ruleset"])),
         Contender::new("nft -j -t list ruleset", listed("nft", &["-j", "-t", "list", "ruleset"])),
         Contender::new("iptables-legacy-save", listed("iptables-legacy-save", &["-t", "nat"])),
         Contender::new("iptables-nft-save", listed("iptables-nft-save", &["-t", "nat"])),
     ]
+}
+
+fn of_product(mappings: &[Mapping]) -> Result<Sample> {
+    let mut driver = product::loaded(mappings)?;
+    times(MANY, |_| {
+        ensure!(!driver.drifted()?, "the ruleset changed");
+        Ok(())
+    })
 }

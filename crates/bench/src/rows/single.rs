@@ -37,20 +37,14 @@ const OPS: [(Op, &str); 3] = [(Op::Add, "add"), (Op::Delete, "delete"), (Op::Cha
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for (op, name) in OPS {
-        let mut curve = Vec::new();
         for n in args.sizes.iter().copied() {
             let mappings = Mapping::first(n);
             let contest = Contest::run(args, name, n, &contenders(op, &mappings))?;
             contest.write_figures(&mut outcome);
             judge(&contest, name, &mut outcome);
-            curve.push(contest.median(PRODUCT));
         }
-        if let [smallest, .., largest] = curve[..]
-            && smallest > 0.0
-        {
-            let what = format!("{name}: t({}) / t({})", args.largest(), args.sizes[0]);
-            outcome.at_most("G3", what, largest / smallest, GROWTH);
-        }
+        let measure = |n| of_product(op, &Mapping::first(n));
+        Contest::growth(args, &mut outcome, ("G3", name), &measure, GROWTH)?;
     }
     Ok(outcome)
 }

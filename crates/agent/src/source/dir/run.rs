@@ -56,7 +56,8 @@ impl DirSource {
             }
             self.note_time(received, &mut work);
             self.work(work);
-            let events = self.settle(Instant::now());
+            // judged by the time of the notices: reading what they name may take longer than quiet
+            let events = self.settle(received);
             let told = self.say();
             if events.is_empty() && self.told.as_ref() == Some(&told) {
                 continue;

@@ -1,6 +1,8 @@
 //! What scripts may rely on: exit codes, JSON keys, one clear line for a mistake, no colour in a
 //! pipe, and that looking changes nothing.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
@@ -259,10 +261,10 @@ fn uninstall_only_prints_without_yes_and_with_it_leaves_nothing_of_ours_and_all_
     eventually(DEADLINE, || stage.published(WEB).ok_or("not published".to_owned()));
     foreign::nft(stage.node(), "table inet theirs { chain c { tcp dport 1 counter; }; }").unwrap();
     fs::write(stage.state_dir().join("theirs.txt"), "keep me").unwrap();
-    let state = stage.state_dir();
+    let dir = stage.state_dir();
     let uninstall = |args: &[&str]| {
-        let dir = ["uninstall", "--state-dir", state.to_str().unwrap()];
-        stage.run(&[&dir[..], args].concat())
+        let words = ["uninstall", "--state-dir", dir.to_str().unwrap()];
+        stage.run(&[&words[..], args].concat())
     };
 
     let refused = uninstall(&["--yes"]).expect_code(1);
@@ -279,7 +281,7 @@ fn uninstall_only_prints_without_yes_and_with_it_leaves_nothing_of_ours_and_all_
     let done = uninstall(&["--yes", "-o", "json"]).expect_code(0).json();
     assert_eq!(done["removed"], true, "{done}");
     assert_eq!(KernelTable::read(stage.node()), None);
-    let left: Vec<_> = fs::read_dir(&state).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["theirs.txt"]);
     assert!(foreign::ruleset(stage.node()).contains("table inet theirs"));
     let again = uninstall(&["--yes"]).expect_code(0);

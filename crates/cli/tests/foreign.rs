@@ -1,6 +1,8 @@
 //! Other writers in the agent's network namespace: refused where the kernel can refuse them,
 //! repaired and named where it cannot, and never written to themselves.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -57,7 +59,7 @@ fn the_kernel_refuses_foreign_writes_to_our_table_and_nothing_is_lost() {
         "flush chain inet netkeep npl".to_owned(),
         "delete chain inet netkeep prerouting".to_owned(),
         format!("delete element inet netkeep npl4 {{ tcp . {port} }}"),
-        format!("add element inet netkeep npl4 {{ tcp . 61900 : 10.9.9.9 . 1 }}"),
+        "add element inet netkeep npl4 { tcp . 61900 : 10.9.9.9 . 1 }".to_owned(),
         "add chain inet netkeep theirs".to_owned(),
         "insert rule inet netkeep npl counter drop".to_owned(),
         "add table inet netkeep { flags dormant; }".to_owned(),

@@ -1,6 +1,8 @@
 //! `kill -9` at every failpoint of the agent, during every kind of change: the kernel holds the old
 //! or the new state of each Pod, never something between, and the next start makes it whole.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, TcpListener, UdpSocket};
@@ -108,25 +110,7 @@ impl Node {
             }
             wanted.iter().try_for_each(|(pod, _)| self.is_published(pod, &table, context))
         });
-        let ports: Vec<(String, u16)> =
-            table.mappings.keys().map(|(_, protocol, port)| (protocol.clone(), *port)).collect();
-        self.stage
-            .node()
-            .run(|| {
-                ports.iter().for_each(|(protocol, port)| {
-                    let error = match &**protocol {
-                        "tcp" => TcpListener::bind(("0.0.0.0", *port)).map(drop),
-                        _ => UdpSocket::bind(("0.0.0.0", *port)).map(drop),
-                    };
-                    let kind = error.map_err(|error| error.kind());
-                    assert_eq!(
-                        kind,
-                        Err(std::io::ErrorKind::AddrInUse),
-                        "{context}: {protocol} {port}"
-                    );
-                })
-            })
-            .unwrap();
+        self.stage.node().run(|| are_reserved(&table, context)).unwrap();
     }
 
     fn is_published(&self, pod: &str, table: &KernelTable, context: &str) -> Result<(), String> {
@@ -142,6 +126,18 @@ impl Node {
         let held: Vec<(String, u16)> =
             table.of(pod).into_keys().map(|(_, protocol, port)| (protocol, port)).collect();
         if published == held { Ok(()) } else { Err(format!("{context}: {published:?} {held:?}")) }
+    }
+}
+
+/// Nobody else gets the ports, in the calling thread's namespace.
+fn are_reserved(table: &KernelTable, context: &str) {
+    for (_, protocol, port) in table.mappings.keys() {
+        let bound = match &**protocol {
+            "tcp" => TcpListener::bind(("0.0.0.0", *port)).map(drop),
+            _ => UdpSocket::bind(("0.0.0.0", *port)).map(drop),
+        };
+        let kind = bound.map_err(|error| error.kind());
+        assert_eq!(kind, Err(std::io::ErrorKind::AddrInUse), "{context}: {protocol} {port}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! The agent stops, crashes and starts again: the kernel keeps what it has, and a start writes only
 //! what has changed.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -27,7 +27,7 @@ pub const POD_PORT: u16 = 8080;
 /// How often each client asks.
 const EVERY: Duration = Duration::from_millis(20);
 /// How long a command may take; only a failing one takes so long.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_mins(1);
 
 /// See the module's documentation.
 #[derive(Debug)]

@@ -81,21 +81,22 @@ impl Agent {
         self.wait_for_rest()
     }
 
-    /// Waits until it has used no processor time for a while.
+    /// Waits until it has used no processor time for a while. On a busy machine a short pause may
+    /// mean that it got no processor, so the pause is long.
     pub(crate) fn wait_for_rest(&self) -> Result<()> {
+        const PAUSES: usize = 4;
         let deadline = Instant::now() + Duration::from_mins(5);
-        let mut before = self.ticks()?;
-        loop {
-            std::thread::sleep(Duration::from_millis(300));
+        let (mut before, mut pauses) = (self.ticks()?, 0);
+        while pauses < PAUSES {
+            std::thread::sleep(Duration::from_millis(250));
             let now = self.ticks()?;
-            if now == before {
-                return Ok(());
-            }
+            pauses = if now == before { pauses + 1 } else { 0 };
             if Instant::now() > deadline {
                 bail!("the agent does not come to rest: {}", self.last_words());
             }
             before = now;
         }
+        Ok(())
     }
 
     /// User and system time so far, in clock ticks (10 ms).

@@ -87,7 +87,7 @@ pub(super) fn event_latency(args: &Args) -> Result<Outcome> {
 pub(super) fn burst(args: &Args) -> Result<Outcome> {
     const BURST: usize = 1_000;
     let n = size(args);
-    let node = Node::settled(n, Table::Exclusive)?;
+    let mut node = Node::settled(n, Table::Exclusive)?;
     let mut events = node.events()?;
     let (mut took, mut released, mut commits) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
@@ -109,7 +109,7 @@ pub(super) fn burst(args: &Args) -> Result<Outcome> {
         for pod in &pods {
             node.folder.remove(pod)?;
         }
-        events.until_quiet(QUIET)?;
+        node.agent.wait_for(&node.namespace, n)?;
     }
     let mut outcome = Outcome::default();
     outcome.figure(n, "the renames alone", "burst ms", median(&released));
@@ -229,7 +229,7 @@ pub(super) fn restart(args: &Args, outcome: &mut Outcome) -> Result<()> {
         agent.wait_for_rest()?;
         let took = start.elapsed().as_secs_f64() * 1e3;
         let heard = events.until_quiet(QUIET)?;
-        outcome.figure(n, "netkeep agent", "restart to rest ms (+-300)", took);
+        outcome.figure(n, "netkeep agent", "restart to rest ms (+1000)", took);
         let what = format!("restart at {n}: objects written");
         outcome.at_most("G7", what, heard.changes as f64, 0.0);
         let what = format!("restart at {n}: transactions");

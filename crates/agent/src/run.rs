@@ -186,13 +186,18 @@ impl Agent {
             };
             let timed_out = first.is_none();
             let waiting = std::iter::from_fn(|| receiver.try_recv().ok());
+            // Answered after the step: what is told of an object is then what came of it.
+            let mut queries = Vec::new();
             for input in first.into_iter().chain(waiting) {
-                if let Input::Stop(signal) = input {
-                    tracing::info!(signal, "stopping; the kernel keeps what it has");
-                    self.stop();
-                    return;
+                match input {
+                    Input::Stop(signal) => {
+                        tracing::info!(signal, "stopping; the kernel keeps what it has");
+                        self.stop();
+                        return;
+                    }
+                    Input::Query(query) => queries.push(query),
+                    other => self.take_in(other),
                 }
-                self.take_in(input);
             }
             let now = Instant::now();
             if timed_out {
@@ -201,6 +206,9 @@ impl Agent {
             self.keeper.retry(now);
             self.repair(now);
             self.settle(now);
+            for query in queries {
+                self.answer(&query);
+            }
         }
     }
 
@@ -221,14 +229,13 @@ impl Agent {
                 self.keeper.take_in(message);
             }
             Input::Foreign(write) => self.foreign(write),
-            Input::Query(query) => self.answer(&query),
             Input::Tampered(tampered) => self.tampered(&tampered),
             Input::Published(trouble) => self.publish_trouble = trouble,
             Input::Cut(cut) => {
                 self.metrics.cut(cut.flows);
                 self.keeper.cut_done(&cut.done);
             }
-            Input::Stop(_) => {}
+            Input::Query(_) | Input::Stop(_) => {}
         }
     }
 

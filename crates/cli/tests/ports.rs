@@ -17,18 +17,18 @@ const TABLE: &str = "inet netkeep";
 const BOTH: [(Protocol, u16); 2] = [(Protocol::Tcp, 8080), (Protocol::Udp, 8080)];
 const KEY: &str = "nodeportlocal.antrea.io";
 
+/// A Pod of the lab and its servers.
+type Web = (Arc<lab::Pod>, Vec<lab::Server>);
+
 /// A Pod of the lab that serves, in the folder, selected by the Service `all`.
-fn web(world: &World, name: &str, ip: &str) -> (Arc<lab::Pod>, Vec<lab::Server>) {
+fn web(world: &World, name: &str, ip: &str) -> Web {
     let pod = world.pod(name, &[ip]);
     let servers = serve(&pod, &BOTH);
     world.folder().put(manifest_of(&pod).label("app", "all"));
     (pod, servers)
 }
 
-fn world_with(
-    pods: &[(&str, &str)],
-    args: &[&str],
-) -> (World, Vec<(Arc<lab::Pod>, Vec<lab::Server>)>) {
+fn world_with(pods: &[(&str, &str)], args: &[&str]) -> (World, Vec<Web>) {
     let mut world = World::new(NETKEEP).with_args(args);
     world.folder().put(service_for("all", &BOTH));
     let pods = pods.iter().map(|(name, ip)| web(&world, name, ip)).collect();
@@ -91,16 +91,16 @@ fn a_port_whose_element_is_gone_refuses_at_once_until_it_is_repaired() {
     let [tcp, udp] = ports(&world, "web");
     answers(&world, "web");
     let node = Arc::clone(world.node());
-    let damages: [(&str, Box<dyn Fn()>); 3] = [
-        (
-            "the elements are gone",
-            Box::new(|| {
-                foreign::delete_element(&node, TABLE, "npl4", &format!("tcp . {tcp}")).unwrap();
-                foreign::delete_element(&node, TABLE, "npl4", &format!("udp . {udp}")).unwrap();
-            }),
-        ),
-        ("the table is gone", Box::new(|| drop(foreign::delete_table(&node, TABLE).unwrap()))),
-        ("everything is gone", Box::new(|| drop(foreign::flush_ruleset(&node).unwrap()))),
+    let elements = || {
+        foreign::delete_element(&node, TABLE, "npl4", &format!("tcp . {tcp}")).unwrap();
+        foreign::delete_element(&node, TABLE, "npl4", &format!("udp . {udp}")).unwrap();
+    };
+    let table = || drop(foreign::delete_table(&node, TABLE).unwrap());
+    let everything = || drop(foreign::flush_ruleset(&node).unwrap());
+    let damages: [(&str, &dyn Fn()); 3] = [
+        ("the elements are gone", &elements),
+        ("the table is gone", &table),
+        ("everything is gone", &everything),
     ];
     for (what, damage) in damages {
         world.agent().pause();
@@ -257,7 +257,7 @@ fn a_freed_port_is_not_handed_out_again_at_once() {
 }
 
 /// A world whose only Pod has ports that nobody would give it anew, and those ports.
-fn with_later_ports() -> (World, (Arc<lab::Pod>, Vec<lab::Server>), [u16; 2]) {
+fn with_later_ports() -> (World, Web, [u16; 2]) {
     let (world, mut pods) = world_with(&[("gone", "10.244.1.1")], &[]);
     ports(&world, "gone");
     let web = web(&world, "web", "10.244.1.7");

@@ -62,6 +62,8 @@ pub struct Keeper<D> {
     files: BTreeMap<PodName, Uid>,
     /// Files whose Pod may be gone, or another one by now.
     doubtful: BTreeSet<PodName>,
+    /// What could not be read, while the kernel may hold what it wants.
+    unread: Option<Hold>,
     /// Owners that only the kernel has told of so far.
     adopted: BTreeSet<PodName>,
     source_problems: Vec<Finding>,
@@ -88,6 +90,7 @@ impl<D: Driver> Keeper<D> {
             published: BTreeMap::new(),
             files: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            unread: None,
             adopted: BTreeSet::new(),
             source_problems: Vec::new(),
             cuts: BTreeSet::new(),
@@ -143,16 +146,29 @@ impl<D: Driver> Keeper<D> {
             self.core.apply(event);
         }
         self.source_problems = message.problems;
-        let hold = message.hold.or_else(|| self.hold_for_unknown(&message.unknown));
-        if hold.is_none() {
+        self.unread = message.unread.or_else(|| self.unread_objects(&message.unknown));
+        if message.hold.is_none() && self.unread.is_some() && self.has_unconfirmed() {
+            self.core.keep_remembered();
+            return;
+        }
+        if message.hold.is_none() {
             self.adopted.clear();
         }
-        self.core.set_hold(hold);
+        self.core.set_hold(message.hold);
+    }
+
+    /// Whether the kernel holds something for a Pod that no source has told of.
+    fn has_unconfirmed(&self) -> bool {
+        self.adopted.iter().any(|name| self.is_unconfirmed(name))
+    }
+
+    fn is_unconfirmed(&self, (namespace, name): &PodName) -> bool {
+        self.core.pod_uid(namespace, name).is_none()
     }
 
     /// An object that was never valid in our life may be the one that wants what the kernel still
     /// holds from our last life: that stays until the object can be read or is gone.
-    fn hold_for_unknown(&self, unknown: &BTreeSet<ObjectName>) -> Option<Hold> {
+    fn unread_objects(&self, unknown: &BTreeSet<ObjectName>) -> Option<Hold> {
         let wanted_by = |object: &&ObjectName| match object.kind {
             model::ObjectKind::Pod => {
                 self.adopted.contains(&(object.namespace.clone(), object.name.clone()))
@@ -184,6 +200,8 @@ impl<D: Driver> Keeper<D> {
         self.reserve();
         let mut plan = self.core.plan(self.structure.clone());
         plan.findings = self.findings();
+        // Said even if nothing else is held: what the kernel holds for unknown owners stays.
+        plan.hold = plan.hold.or_else(|| self.unread.clone().filter(|_| self.has_unconfirmed()));
         plan
     }
 

@@ -21,6 +21,9 @@ pub struct SourceMessage {
     pub problems: Vec<Finding>,
     /// Why nothing may be deleted now, if so; replaces what the message before said.
     pub hold: Option<Hold>,
+    /// Something that has never been understood since the start may tell of more objects. What the
+    /// kernel holds for owners that nobody has told of should stay; what is told to be gone, is.
+    pub unread: Option<Hold>,
     /// Objects that the source knows to exist without knowing what they say, because they were
     /// never valid since the start. What the kernel holds for them should stay.
     pub unknown: BTreeSet<ObjectName>,

@@ -128,6 +128,13 @@ impl Core {
         }
     }
 
+    /// Allows deletions, but for those of owners known from the kernel only: a source has told all
+    /// it could read, and something in it could not be read. They keep what they have until
+    /// [`Core::set_hold`] says `None`.
+    pub fn keep_remembered(&mut self) {
+        self.hold = None;
+    }
+
     /// Why deletions are refused, if they are.
     pub const fn hold(&self) -> Option<&Hold> {
         self.hold.as_ref()

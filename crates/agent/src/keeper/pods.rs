@@ -104,8 +104,15 @@ impl<D: Driver> Keeper<D> {
     /// Pod of the same name has the last word.
     pub(super) fn publications(&mut self) -> Vec<(PodRef, Patch)> {
         let mut patches = Vec::new();
-        if !self.core.awaits_sync() {
+        if self.core.hold().is_none() {
             for name in std::mem::take(&mut self.doubtful) {
+                if self.core.awaits_sync()
+                    && self.adopted.contains(&name)
+                    && self.is_unconfirmed(&name)
+                {
+                    self.doubtful.insert(name);
+                    continue;
+                }
                 let Some(uid) = self.files.get(&name) else { continue };
                 if self.core.pod_uid(&name.0, &name.1) == Some(uid) {
                     continue;

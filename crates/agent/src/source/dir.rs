@@ -4,8 +4,8 @@
 //! that makes a change known at once. The binding description is "The folder as a source" of the
 //! contracts; its rules of caution are:
 //!
-//! - What cannot be read or understood keeps what it said last; what was never understood holds
-//!   all deletions.
+//! - What cannot be read or understood keeps what it said last; what was never understood may tell
+//!   of objects that nobody else tells of, and is told as such.
 //! - A folder that is missing or empty deletes nothing.
 //! - Additions and changes are told at once. Deletions wait until nothing more has gone for
 //!   [`QUIET`]: a folder is emptied file by file, and only its end tells `rm -rf` from the
@@ -134,6 +134,7 @@ pub struct DirSource {
 struct Told {
     problems: Vec<Finding>,
     hold: Option<Hold>,
+    unread: Option<Hold>,
     unknown: BTreeSet<ObjectName>,
 }
 
@@ -190,8 +191,8 @@ impl DirSource {
         let events = self.settle(received);
         let told = self.say();
         self.told = Some(told.clone());
-        let Told { problems, hold, unknown } = told;
-        SourceMessage { events, problems, hold, unknown, received }
+        let Told { problems, hold, unread, unknown } = told;
+        SourceMessage { events, problems, hold, unread, unknown, received }
     }
 
     /// What ends [`DirSource::watch`].
@@ -412,13 +413,14 @@ impl DirSource {
         let hold = match unavailable {
             Some(reason) => Some(format!("source unavailable: {reason}")),
             None if !self.listed => Some("the folder has just come back".to_owned()),
-            None => self.unread_hold(),
+            None => None,
         };
         let hold = hold.map(|reason| Hold { reason });
-        Told { problems, hold, unknown: self.contents.unknown() }
+        let unread = self.unread().map(|reason| Hold { reason });
+        Told { problems, hold, unread, unknown: self.contents.unknown() }
     }
 
-    fn unread_hold(&self) -> Option<String> {
+    fn unread(&self) -> Option<String> {
         let files = self.contents.unread().map(|file| ("file", file));
         let folders = self.tree.unread.iter().map(|folder| ("folder", folder.as_path()));
         let mut unread = files.chain(folders);

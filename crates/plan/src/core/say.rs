@@ -12,7 +12,7 @@ use crate::state::PodRecord;
 
 impl Core {
     pub(super) fn publications(&mut self) -> Vec<Publication> {
-        if self.start.is_some() {
+        if self.start.is_some() && self.hold.is_some() {
             return Vec::new();
         }
         let mut publications = Vec::new();

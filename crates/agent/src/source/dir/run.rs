@@ -63,8 +63,8 @@ impl DirSource {
                 continue;
             }
             self.told = Some(told.clone());
-            let Told { problems, hold, unknown } = told;
-            let message = SourceMessage { events, problems, hold, unknown, received };
+            let Told { problems, hold, unread, unknown } = told;
+            let message = SourceMessage { events, problems, hold, unread, unknown, received };
             if deliver(message).is_break() {
                 return Ok(());
             }

@@ -37,6 +37,7 @@ pub(super) struct Belief {
     applied: Vec<String>,
     problems: Vec<Finding>,
     hold: Option<String>,
+    unread: Option<String>,
     unknown: Vec<String>,
     listed: usize,
     messages: usize,
@@ -66,6 +67,7 @@ impl Belief {
         }
         self.problems = message.problems;
         self.hold = message.hold.map(|hold| hold.reason);
+        self.unread = message.unread.map(|unread| unread.reason);
         self.unknown = message.unknown.iter().map(ToString::to_string).collect();
         for problem in &self.problems {
             assert!(!problem.advice.is_empty() && !problem.message.is_empty(), "{problem:?}");

@@ -60,32 +60,33 @@ fn a_file_that_is_suddenly_empty_keeps_its_objects_and_says_what_to_do() {
 }
 
 #[test]
-fn a_file_that_has_never_parsed_holds_all_deletions_and_nothing_else() {
+fn a_file_that_has_never_parsed_may_tell_of_more_and_disturbs_nothing_else() {
     let mut world = World::new(DirOptions::default(), |root| {
         two(root);
         fs::write(root.join("bad.yaml"), "a: [\n").unwrap();
     });
     assert_eq!(world.belief.names(), ["a", "b"]);
-    assert_eq!(world.belief.hold.as_deref(), Some("unreadable file bad.yaml may hold objects"));
+    assert_eq!(world.belief.unread.as_deref(), Some("unreadable file bad.yaml may hold objects"));
+    assert_eq!(world.belief.hold, None);
     assert!(world.belief.says(&["invalid-object file bad.yaml", "bad.yaml:1:4"]));
     world.write("c.yaml", &pod("c", "10.0.0.3"));
     world.until_names(&["a", "b", "c"]);
     world.remove("c.yaml");
     world.until_names(&["a", "b"]);
     world.write("bad.yaml", &pod("d", "10.0.0.4"));
-    world.until("no hold", |belief| belief.hold.is_none());
+    world.until("all is read", |belief| belief.unread.is_none());
     assert_eq!((world.belief.names(), world.belief.problems.len()), (vec!["a", "b", "d"], 0));
 }
 
 #[test]
-fn deleting_a_file_that_never_parsed_ends_its_hold() {
+fn deleting_a_file_that_never_parsed_leaves_nothing_unread() {
     let mut world = World::new(DirOptions::default(), |root| {
         two(root);
         fs::write(root.join("bad.yaml"), [0xff, 0xfe, 0]).unwrap();
     });
-    assert!(world.belief.hold.is_some());
+    assert!(world.belief.unread.is_some());
     world.remove("bad.yaml");
-    world.until("no hold", |belief| belief.hold.is_none() && belief.problems.is_empty());
+    world.until("all is read", |belief| belief.unread.is_none() && belief.problems.is_empty());
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn a_file_that_is_too_large_is_not_read_and_keeps_what_it_said() {
     world.write("a.yaml", &format!("{}#{}\n", pod("a", "10.0.0.5"), "x".repeat(1000)));
     world.until("a finding", |belief| belief.says(&["file a.yaml", "too large (at most 1000"]));
     world.write("big.yaml", &"#".repeat(1001));
-    world.until("a hold", |belief| belief.hold.is_some());
+    world.until("something unread", |belief| belief.unread.is_some());
     assert_eq!(world.belief.pods["a"], "10.0.0.1");
 }
 

@@ -64,16 +64,16 @@ fn many_ways_to_one_folder_are_one() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_holds_until_it_leads_somewhere() {
+fn a_link_that_leads_nowhere_may_tell_of_more_until_it_leads_somewhere() {
     let mut world = World::new(DirOptions::default(), |root| {
         two(root);
         symlink("../later.yaml", root.join("c.yaml")).unwrap();
     });
-    assert_eq!(world.belief.hold.as_deref(), Some("unreadable file c.yaml may hold objects"));
+    assert_eq!(world.belief.unread.as_deref(), Some("unreadable file c.yaml may hold objects"));
     assert!(world.belief.says(&["file c.yaml", "leads nowhere"]));
     fs::write(world.home.path().join("later.yaml"), pod("c", "10.0.0.3")).unwrap();
     world.until_names(&["a", "b", "c"]);
-    assert_eq!(world.belief.hold, None);
+    assert_eq!(world.belief.unread, None);
     // and when it leads nowhere again, what it said stays
     fs::remove_file(world.home.path().join("later.yaml")).unwrap();
     world.until("a finding", |belief| belief.says(&["file c.yaml", "leads nowhere"]));

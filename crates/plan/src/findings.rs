@@ -159,7 +159,9 @@ fn node(core: &Core, findings: &mut Vec<Finding>) {
         .state
         .node()
         .is_some_and(|node| !(node.external_ips.is_empty() && node.internal_ips.is_empty()));
-    if stated || core.keys.is_empty() || core.state.pods().any(|pod| !pod.host_ips.is_empty()) {
+    let mut pods = core.state.pods().peekable();
+    let untold = pods.peek().is_none() || core.keys.is_empty();
+    if stated || untold || pods.any(|pod| !pod.host_ips.is_empty()) {
         return;
     }
     let name = core.state.node_name();

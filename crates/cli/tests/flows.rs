@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lab::traffic::{SourcePort, pings, stream};
-use lab::{Server, Traffic};
+use lab::traffic::{SourcePort, connects, pings, stream};
+use lab::{Question, Server, Traffic};
 use model::{IpFamily, Protocol};
 use netns::Namespace;
 use testkit::{DEADLINE, World, eventually, foreign, manifest_of, serve, service_for};
@@ -53,6 +53,13 @@ fn is_marked(node: &Namespace, protocol: Protocol, source: u16) -> bool {
 fn mark(node: &Namespace, source: u16) {
     mark_all(node);
     assert!(is_marked(node, Protocol::Udp, source), "no flow from {source}: {:#?}", flows(node));
+}
+
+/// Questions by UDP from a fixed source port of the client, each after the answer to the one
+/// before: at most one is on its way.
+fn in_turn(world: &World, target: SocketAddr, source: u16) -> Traffic {
+    let question = Question::new(Protocol::Udp, target).from_port(source);
+    connects(world.lab().client(), question, EVERY).unwrap()
 }
 
 /// Datagrams from a fixed source port of the client.
@@ -160,7 +167,7 @@ fn gone(world: &World, source: u16) {
 #[test]
 fn a_udp_client_with_one_source_port_follows_its_mapping() {
     let moving = Moving::new();
-    let client = udp(&moving.world, moving.target(), 40_001);
+    let client = in_turn(&moving.world, moving.target(), 40_001);
     answered(&client, "first");
     mark(moving.world.node(), 40_001);
     moving.moves();
@@ -279,7 +286,7 @@ fn a_udp_sender_that_began_before_the_mapping_gets_through_once_it_is_there() {
 #[test]
 fn an_agent_that_hung_during_the_change_cuts_when_it_goes_on() {
     let mut moving = Moving::new();
-    let client = udp(&moving.world, moving.target(), 40_001);
+    let client = in_turn(&moving.world, moving.target(), 40_001);
     answered(&client, "first");
     moving.world.agent().pause();
     moving.moves();
@@ -294,7 +301,7 @@ fn an_agent_that_hung_during_the_change_cuts_when_it_goes_on() {
 #[test]
 fn an_agent_killed_between_the_commit_and_the_cut_cuts_after_its_restart() {
     let mut moving = Moving::new();
-    let client = udp(&moving.world, moving.target(), 40_001);
+    let client = in_turn(&moving.world, moving.target(), 40_001);
     answered(&client, "first");
     mark(moving.world.node(), 40_001);
     moving.world.crash();

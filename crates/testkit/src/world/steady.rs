@@ -1,9 +1,13 @@
-//! A TCP and a UDP client that never stop while something else happens.
+//! TCP and UDP clients that never stop while something else happens.
+//!
+//! Invariant: each asks its next question when the one before has ended, so that at most one is on
+//! its way at any time, however busy the machine is.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use lab::traffic::{SourcePort, connects, pings, stream};
+use lab::traffic::{connects, stream};
 use lab::{Counters, Question, Traffic};
 use model::Protocol;
 use netns::Namespace;
@@ -12,6 +16,9 @@ use crate::poll::{DEADLINE, eventually};
 
 /// A question of each kind that often.
 const EVERY: Duration = Duration::from_millis(20);
+
+/// The source port of the next flow that keeps its own: below those that the kernel picks.
+static NEXT_SOURCE: AtomicU16 = AtomicU16::new(20_000);
 
 /// New TCP connections, one TCP connection that stays, UDP datagrams from one source port, and UDP
 /// datagrams from a new one each time.
@@ -24,12 +31,14 @@ impl Steady {
     /// From here to the TCP and the UDP target.
     #[track_caller]
     pub fn start(from: &Namespace, tcp: SocketAddr, udp: SocketAddr) -> Self {
-        let question = Question::new(Protocol::Tcp, tcp);
+        let source = NEXT_SOURCE.fetch_add(1, Ordering::Relaxed);
+        let ask = |question| connects(from, question, EVERY).unwrap();
+        let datagram = Question::new(Protocol::Udp, udp);
         let flows = vec![
-            ("tcp connects", connects(from, question, EVERY).unwrap()),
+            ("tcp connects", ask(Question::new(Protocol::Tcp, tcp))),
             ("tcp stream", stream(from, tcp, EVERY).unwrap()),
-            ("udp flow", pings(from, udp, EVERY, SourcePort::Fixed(0)).unwrap()),
-            ("udp datagrams", pings(from, udp, EVERY, SourcePort::Fresh).unwrap()),
+            ("udp flow", ask(datagram.from_port(source))),
+            ("udp datagrams", ask(datagram)),
         ];
         Self { flows }
     }

@@ -142,15 +142,7 @@ pub fn apply(config: &Config) -> Result<Applied, OnceError> {
 fn cut(keeper: &mut Keeper<NftDriver>) -> Result<(), FlowsError> {
     let unfinished = keeper.unfinished_cuts();
     let stale = keeper.without_mapping(unfinished);
-    let routes: Vec<Route> = stale
-        .iter()
-        .map(|flows| Route {
-            protocol: flows.protocol,
-            node_port: flows.node_port,
-            ip: flows.ip,
-            pod_port: flows.pod_port,
-        })
-        .collect();
+    let routes: Vec<Route> = stale.iter().map(Route::from).collect();
     Cutter::new().cut(&routes, &keeper.mapped_ports())?;
     keeper.cut_done(&stale);
     Ok(())

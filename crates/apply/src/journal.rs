@@ -18,6 +18,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use drivers::flows::Route;
 use model::{IpFamily, NodePort, PodPort, Protocol};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -60,6 +61,13 @@ pub struct StaleFlows {
     pub ip: IpAddr,
     /// The port there.
     pub pod_port: PodPort,
+}
+
+impl From<&StaleFlows> for Route {
+    fn from(flows: &StaleFlows) -> Self {
+        let StaleFlows { protocol, node_port, ip, pod_port } = *flows;
+        Self { protocol, node_port, ip, pod_port }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

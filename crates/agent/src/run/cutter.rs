@@ -56,16 +56,7 @@ pub(super) fn start(input: Sender<Input>) -> io::Result<Sender<Job>> {
                 while let Ok(other) = receiver.try_recv() {
                     job.join(other);
                 }
-                let routes: Vec<Route> = job
-                    .stale
-                    .iter()
-                    .map(|flows| Route {
-                        protocol: flows.protocol,
-                        node_port: flows.node_port,
-                        ip: flows.ip,
-                        pod_port: flows.pod_port,
-                    })
-                    .collect();
+                let routes: Vec<Route> = job.stale.iter().map(Route::from).collect();
                 match cutter.cut(&routes, &job.mapped) {
                     Ok(flows) => {
                         failpoint::hit("flows:cut");

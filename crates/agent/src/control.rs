@@ -56,6 +56,8 @@ pub enum Answer {
     },
     /// Why there is none.
     Refused(String),
+    /// The question itself makes no sense.
+    BadQuestion(String),
 }
 
 /// A request on its way to the loop, with the place for its answer.

@@ -133,6 +133,9 @@ impl<D: Driver> Keeper<D> {
         };
         if self.core.awaits_sync() {
             let names = observed.elements.iter().filter_map(|(.., owner)| owner.as_deref());
+            for (key, ..) in &observed.elements {
+                self.hold_early(key);
+            }
             self.adopted.extend(names.map(|owner| (owner.namespace.clone(), owner.name.clone())));
         }
         self.core.observe(observed.elements, why);
@@ -209,6 +212,7 @@ impl<D: Driver> Keeper<D> {
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = self.source_problems.clone();
         findings.extend(self.core.findings());
+        findings.extend(self.host_port_conflicts());
         findings.extend(self.trouble.iter().map(|trouble| Finding {
             code: FindingCode::RejectedByKernel,
             severity: Severity::Error,
@@ -232,6 +236,31 @@ impl<D: Driver> Keeper<D> {
             }),
         );
         findings
+    }
+
+    /// hostPorts that came after a mapping had the port: the mapping keeps it.
+    fn host_port_conflicts(&self) -> Vec<Finding> {
+        let host_ports = self.core.host_ports();
+        if host_ports.is_empty() {
+            return Vec::new();
+        }
+        let conflict = |lease: plan::Lease| {
+            let holder = host_ports.get(&(lease.mapping.protocol, lease.port))?;
+            let plan::Lease { mapping, port } = lease;
+            (*holder != mapping.owner).then(|| Finding {
+                code: FindingCode::PortConflict,
+                severity: Severity::Error,
+                subject: holder.to_string(),
+                message: format!(
+                    "its hostPort {} {port} is the node port of {}, which had it first and keeps it",
+                    mapping.protocol, mapping.owner
+                ),
+                evidence: vec![format!("{} {} {port}", mapping.family, mapping.protocol)],
+                advice: "give the Pod a hostPort outside of the NodePortLocal range".into(),
+                fixable: false,
+            })
+        };
+        self.core.leases().filter_map(conflict).collect()
     }
 
     /// The core, to be looked at.

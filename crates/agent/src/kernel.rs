@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use drivers::nft::{NftDriver, NftOptions, TableOwnership};
 use drivers::{Driver, DriverError, Observed, Structure};
-use model::{Key, MappingReport, MappingState, Owner, Value};
+use model::{Finding, FindingCode, Key, MappingReport, MappingState, Owner, Severity, Value};
 use serde::Serialize;
 
 /// An owner and its elements, as the kernel names them.
@@ -73,6 +73,23 @@ fn mapping(key: &Key, value: &Value, owner: Option<&Arc<Owner>>) -> Option<Mappi
         state: MappingState::Programmed,
         reason: String::new(),
     })
+}
+
+/// What is wrong with the table, as far as the table itself tells.
+pub fn findings() -> Result<Vec<Finding>, DriverError> {
+    let what = match observe()?.structure {
+        Structure::Damaged(what) | Structure::Unusable(what) if damaged(&what) => what,
+        _ => return Ok(Vec::new()),
+    };
+    Ok(vec![Finding {
+        code: FindingCode::MissingAnchor,
+        severity: Severity::Error,
+        subject: "table inet netkeep".into(),
+        message: "the table is not as netkeep builds it: mappings may not be reached".into(),
+        evidence: what,
+        advice: "start the agent, or run `netkeep apply`: either builds it again".into(),
+        fixable: true,
+    }])
 }
 
 /// Every owner that a mark in the kernel names.

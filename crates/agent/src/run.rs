@@ -395,12 +395,13 @@ fn serve_control(
 }
 
 fn stop_on_signals(sender: &Sender<Input>) -> Result<(), AgentError> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals =
-        signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(system("handle signals"))?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])
+        .map_err(system("handle signals"))?;
     let sender = sender.clone();
     spawn("signals", move || {
-        if let Some(signal) = signals.forever().next() {
+        // A hang-up asks others to read their configuration again; we watch ours.
+        if let Some(signal) = signals.forever().find(|signal| *signal != SIGHUP) {
             let _ = sender.send(Input::Stop(signal));
         }
     })

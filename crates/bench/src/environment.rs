@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Kernel, processors, tools.
 #[derive(Debug, Clone)]
@@ -18,6 +19,9 @@ pub(crate) struct Environment {
     /// The load average at the start.
     pub(crate) load: String,
 }
+
+/// Open files: more than the greatest N.
+const FILES: u64 = 131_072;
 
 /// The peers and how each says its version.
 const TOOLS: [(&str, &str); 5] = [
@@ -51,6 +55,15 @@ impl fmt::Display for Environment {
             self.tools.join("; ")
         )
     }
+}
+
+/// How many files an agent that we start may have open: a socket for each mapping, and more. Raised
+/// as far as we may (beyond the hard limit with `CAP_SYS_RESOURCE` only).
+pub(crate) fn file_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let now = limit.maximum.unwrap_or(u64::MAX);
+    let raised = Rlimit { current: limit.current, maximum: Some(FILES) };
+    if now < FILES && setrlimit(Resource::Nofile, raised).is_ok() { FILES } else { now }
 }
 
 /// The load average of 1, 5 and 15 minutes.

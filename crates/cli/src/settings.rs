@@ -97,6 +97,9 @@ pub(crate) enum BadUsage {
     /// A setting without a default stands nowhere.
     #[error("{0} is missing (flag, environment or --config; see --help)")]
     Missing(&'static str),
+    /// A question that is not understood.
+    #[error("{0}")]
+    Question(String),
     /// The file of `--config` cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Unreadable {

@@ -16,6 +16,7 @@ mod build;
 mod chars;
 mod convert;
 mod fields;
+mod json;
 mod node;
 mod problem;
 mod scalar;
@@ -114,5 +115,5 @@ pub fn read(
     limits: &Limits,
     sink: &mut dyn FnMut(Found),
 ) -> Summary {
-    build::read(file, input, limits, sink)
+    build::read(file, &mut json::Documents::new(input), limits, sink)
 }

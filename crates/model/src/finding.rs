@@ -54,6 +54,8 @@ codes! {
     ForeignWrite = "foreign-write",
     /// An object, or a file of objects, cannot be understood.
     InvalidObject = "invalid-object",
+    /// A part of the table that packets must pass is missing or altered.
+    MissingAnchor = "missing-anchor",
     /// A node port could not be had: another process holds it.
     PortConflict = "port-conflict",
     /// The port range has no free port left.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::owner::{Life, Sandbox, Uid};
+use crate::owner::{Life, Sandbox, Stay, Uid};
 use crate::port::{IpFamily, NodePort, PodPort, Protocol};
 
 /// Labels or a selector.
@@ -106,6 +106,8 @@ pub struct Pod {
     pub npl_annotation: Option<Box<str>>,
     /// Whether the Pod's network namespace was seen on this node.
     pub sandbox: Sandbox,
+    /// Whether its deletion was asked for (`metadata.deletionTimestamp`).
+    pub stay: Stay,
 }
 
 /// `spec.type` of a Service.

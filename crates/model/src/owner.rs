@@ -122,7 +122,7 @@ impl fmt::Display for Owner {
 /// so that the order is total and the same on every machine and after every restart.
 ///
 /// The field order is the documented order: live beats terminal; proof of a local sandbox beats
-/// none; the newer start beats the older.
+/// none; the newer start beats the older; of equals the one that is not being deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Rank {
     /// Whether the claiming object still runs (not Succeeded or Failed).
@@ -131,6 +131,18 @@ pub struct Rank {
     pub sandbox: Sandbox,
     /// When it started, seconds since 1970 (0: not known).
     pub started: i64,
+    /// Whether its deletion was asked for: of two that started in the same second, the one that
+    /// stays has it.
+    pub stay: Stay,
+}
+
+/// Whether the deletion of the claiming object was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Stay {
+    /// It has a deletionTimestamp.
+    Leaving,
+    /// It has none.
+    Staying,
 }
 
 /// Whether the claiming object still runs.
@@ -159,10 +171,13 @@ mod tests {
 
     #[test]
     fn live_beats_terminal_then_sandbox_then_the_newer_start() {
-        let rank = |life, sandbox, started| Rank { life, sandbox, started };
+        let rank = |life, sandbox, started| Rank { life, sandbox, started, stay: Stay::Leaving };
         assert!(rank(Life::Live, Sandbox::Unproven, 1) > rank(Life::Terminal, Sandbox::Proven, 9));
         assert!(rank(Life::Live, Sandbox::Proven, 1) > rank(Life::Live, Sandbox::Unproven, 9));
         assert!(rank(Life::Live, Sandbox::Proven, 2) > rank(Life::Live, Sandbox::Proven, 1));
+        let staying = Rank { stay: Stay::Staying, ..rank(Life::Live, Sandbox::Proven, 1) };
+        assert!(staying > rank(Life::Live, Sandbox::Proven, 1));
+        assert!(staying < rank(Life::Live, Sandbox::Proven, 2));
     }
 
     #[test]

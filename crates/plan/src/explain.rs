@@ -158,6 +158,11 @@ fn explain_path(
         answer.say(format!("no Pod {to} is known on node {}", core.state.node_name()));
         return;
     };
+    if ip.is_loopback() {
+        answer
+            .say(format!("{to} is never translated: answers to it would be dropped by the kernel"));
+        return;
+    }
     let key = Key::Npl { family: IpFamily::of(ip), protocol, port };
     let Some(claim) = core.keys.winner(&key) else {
         answer.say(format!("{to} {protocol} {port} is translated to no Pod"));

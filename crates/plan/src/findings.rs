@@ -58,6 +58,8 @@ pub(crate) fn reason(best: Rank, other: Rank) -> String {
         "only its network namespace was seen on this node".to_owned()
     } else if best.started != other.started {
         "it started later".to_owned()
+    } else if best.stay != other.stay {
+        "both started at the same time, and the other is being deleted".to_owned()
     } else {
         "both started at the same time, and its UID is the greater".to_owned()
     }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::object::{ContainerPort, Labels, PodNetwork};
-use model::owner::{Life, Rank, Sandbox};
+use model::owner::{Life, Rank, Sandbox, Stay};
 use model::{Event, Node, Object, ObjectKind, Owner, Pod, Service, Uid};
 
 use crate::cause::Cause;
@@ -48,12 +48,14 @@ pub struct PodRecord {
     pub life: Life,
     /// Whether its network namespace was seen.
     pub sandbox: Sandbox,
+    /// Whether its deletion was asked for.
+    pub stay: Stay,
 }
 
 impl PodRecord {
     /// How strong its claims are.
     pub const fn rank(&self) -> Rank {
-        Rank { life: self.life, sandbox: self.sandbox, started: self.started }
+        Rank { life: self.life, sandbox: self.sandbox, started: self.started, stay: self.stay }
     }
 
     /// The IPs that it claims as its own: none on the node's network, no address that can belong
@@ -191,6 +193,7 @@ impl State {
             started: pod.started,
             network: pod.network,
             sandbox: pod.sandbox,
+            stay: pod.stay,
             labels: self.shared.labels(pod.labels),
             ports: self.shared.ports(pod.ports),
             host_ips: self.shared.ips(pod.host_ips),
@@ -310,7 +313,7 @@ impl State {
 fn in_order(mut objects: Vec<Object>) -> Vec<Object> {
     objects.sort_by(|a, b| {
         let key = |object: &Object| match object {
-            Object::Pod(pod) => Some((pod.phase.life(), pod.sandbox, pod.started)),
+            Object::Pod(pod) => Some((pod.phase.life(), pod.sandbox, pod.started, pod.stay)),
             _ => None,
         };
         (a.kind(), key(a), &a.meta().uid).cmp(&(b.kind(), key(b), &b.meta().uid))

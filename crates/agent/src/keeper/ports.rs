@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drivers::Driver;
-use model::{IpFamily, NodePort, Protocol};
+use model::{IpFamily, Key, NodePort, Protocol};
 use netns::reserve::{Reservation, ReserveError, holder};
 use plan::Reserved;
 
@@ -29,17 +29,19 @@ enum Bound {
 pub struct Ports {
     bound: Bound,
     held: BTreeMap<(IpFamily, Protocol, NodePort), Reservation>,
+    /// Held since before any object was known, because the kernel maps them.
+    early: PortSet,
 }
 
 impl Ports {
     /// Ports that are held.
     pub const fn new() -> Self {
-        Self { bound: Bound::Held, held: BTreeMap::new() }
+        Self { bound: Bound::Held, held: BTreeMap::new(), early: PortSet::new() }
     }
 
     /// Ports that are only tried; those that the agent beside us holds count as ours.
     pub const fn trial(held_by_agent: PortSet) -> Self {
-        Self { bound: Bound::LetGo(held_by_agent), held: BTreeMap::new() }
+        Self { bound: Bound::LetGo(held_by_agent), held: BTreeMap::new(), early: PortSet::new() }
     }
 
     fn reserve(
@@ -79,6 +81,28 @@ impl Ports {
         }
     }
 
+    /// Holds a port that the kernel maps already, whoever it turns out to belong to. Somebody else
+    /// may have it: then the mapping asks again when its owner is known, and is told.
+    fn hold_early(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) {
+        let place = (family, protocol, port);
+        if self.bound == Bound::Held
+            && !self.held.contains_key(&place)
+            && let Ok(reservation) = Reservation::bind(family, protocol, port)
+        {
+            self.held.insert(place, reservation);
+            self.early.insert(place);
+        }
+    }
+
+    /// Lets go of early ports that are nobody's.
+    fn end_early(&mut self, leased: &PortSet) {
+        for place in std::mem::take(&mut self.early) {
+            if !leased.contains(&place) {
+                self.held.remove(&place);
+            }
+        }
+    }
+
     fn release(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) {
         self.held.remove(&(family, protocol, port));
     }
@@ -104,10 +128,37 @@ impl<D: Driver> Keeper<D> {
     /// Binds every port that the core asks for, until it asks for none.
     pub(super) fn reserve(&mut self) {
         let mut names_left = NAMED_MAX;
+        let mut host_ports = None;
         while let Some((mapping, port)) = self.core.next_reservation() {
             let (family, protocol) = (mapping.family, mapping.protocol);
-            let result = self.ports.reserve(family, protocol, port, &mut names_left);
+            // The container runtime redirects these without binding them.
+            let holder = host_ports
+                .get_or_insert_with(|| self.core.host_ports())
+                .get(&(protocol, port))
+                .filter(|holder| **holder != mapping.owner);
+            let result = match holder {
+                Some(holder) => Reserved::Taken(format!("{holder}, as a hostPort")),
+                None => self.ports.reserve(family, protocol, port, &mut names_left),
+            };
             self.core.reserved(&mapping, port, result);
+        }
+    }
+
+    /// Holds the ports of what the kernel maps, before any object is known: nobody is to take them
+    /// while the source is away.
+    pub(super) fn hold_early(&mut self, key: &Key) {
+        if let Key::Npl { family, protocol, port } = *key {
+            self.ports.hold_early(family, protocol, port);
+        }
+    }
+
+    /// Once kernel and objects agree, an early port without a lease is nobody's.
+    pub(super) fn end_early(&mut self) {
+        if !self.ports.early.is_empty() && !self.core.awaits_sync() {
+            let place =
+                |lease: plan::Lease| (lease.mapping.family, lease.mapping.protocol, lease.port);
+            let leased = self.core.leases().map(place).collect();
+            self.ports.end_early(&leased);
         }
     }
 

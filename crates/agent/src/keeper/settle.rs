@@ -101,6 +101,9 @@ impl<D: Driver> Keeper<D> {
             if plan.is_empty() {
                 settled.step = Step::Converged;
                 self.trouble = None;
+                if settled.held == 0 {
+                    self.end_early();
+                }
                 break;
             }
             self.note_cuts(&plan, &mut settled);

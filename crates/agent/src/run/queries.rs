@@ -18,7 +18,7 @@ impl Agent {
                     Ok(json) => Answer::Data { json, text: Some(explanation.to_string()) },
                     Err(error) => Answer::Refused(error.to_string()),
                 },
-                Err(error) => Answer::Refused(error.to_string()),
+                Err(error) => Answer::BadQuestion(error.to_string()),
             },
             Request::Health => {
                 let trouble = self.keeper.trouble();

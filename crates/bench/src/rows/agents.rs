@@ -8,6 +8,7 @@ use netns::Namespace;
 
 use crate::agent::{Agent, Folder, MAP, TABLE, Table, folder, mappings};
 use crate::args::Args;
+use crate::environment;
 use crate::mapping::Mapping;
 use crate::outcome::Outcome;
 use crate::raw::{Elements, Events, Raw};
@@ -52,6 +53,21 @@ impl Node {
 /// The size at which the agent's rows run: large enough to notice what is not constant.
 fn size(args: &Args) -> usize {
     args.largest().min(10_000)
+}
+
+/// The sizes of the run that an agent can have here; says in the outcome why not all.
+fn possible(args: &Args, outcome: &mut Outcome) -> Vec<usize> {
+    /// Open files besides the sockets that hold the ports.
+    const BESIDES: u64 = 1_000;
+    let limit = environment::file_limit();
+    let fits = |n: &usize| *n as u64 + BESIDES <= limit;
+    for n in args.sizes.iter().filter(|n| !fits(n)) {
+        outcome.notes.push(format!(
+            "NO AGENT AT {n}: it would hold a socket for each mapping, and only {limit} open files \
+             are allowed here (more needs CAP_SYS_RESOURCE)"
+        ));
+    }
+    args.sizes.iter().copied().filter(fits).collect()
 }
 
 /// From the rename of a manifest into the folder until the kernel tells of the element.
@@ -157,7 +173,7 @@ pub(super) fn churn(args: &Args) -> Result<Outcome> {
 pub(super) fn rss(args: &Args) -> Result<Outcome> {
     const IDLE: Duration = Duration::from_secs(3);
     let mut outcome = Outcome::default();
-    let sizes = args.sizes.iter().copied().filter(|n| *n >= 10_000);
+    let sizes = possible(args, &mut outcome).into_iter().filter(|n| *n >= 10_000);
     for n in std::iter::once(0).chain(sizes) {
         let node = Node::settled(n, Table::Exclusive)?;
         let (ticks, wakeups) = (node.agent.ticks()?, node.agent.wakeups()?);
@@ -220,7 +236,7 @@ pub(super) fn drift(args: &Args) -> Result<Outcome> {
 
 /// SIGKILL, and a successor with no memory but the kernel and the journal.
 pub(super) fn restart(args: &Args, outcome: &mut Outcome) -> Result<()> {
-    for n in args.sizes.iter().copied() {
+    for n in possible(args, outcome) {
         let Node { namespace, folder, agent, .. } = Node::settled(n, Table::Exclusive)?;
         agent.kill()?;
         let mut events = namespace.run(Events::open)??;

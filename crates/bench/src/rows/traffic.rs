@@ -8,6 +8,7 @@ use lab::{Lab, NODE_V4};
 use model::Protocol;
 use netns::Namespace;
 use rustix::net::sockopt::set_socket_linger;
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{floor, single};
 use crate::args::Args;
@@ -153,6 +154,10 @@ impl World {
         let server =
             self.pod.namespace().run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, POD_PORT)))??;
         self.client(|| {
+            // One processor does it all, as it also delivers what it sends.
+            let mut one = CpuSet::new();
+            one.set(0);
+            sched_setaffinity(None, &one).context("staying on one processor")?;
             let client = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
             client.connect(target)?;
             client.set_read_timeout(Some(Duration::from_secs(2)))?;

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::args::{ExplainArgs, Format};
 use crate::output;
+use crate::settings::BadUsage;
 
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let query = args.what.join(" ");
@@ -15,6 +16,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode> {
             (Format::Text, Some(text)) => output::print(&format!("{}\n", text.trim_end())),
             _ => output::json(&json)?,
         },
+        Answer::BadQuestion(why) => return Err(BadUsage::Question(why).into()),
         Answer::Refused(why) => bail!(why),
     }
     Ok(ExitCode::SUCCESS)

@@ -23,9 +23,7 @@ fn from_kernel(what: What) -> Result<Json> {
     Ok(match what {
         What::Npl => serde_json::to_value(kernel::mappings()?)?,
         What::Owners => serde_json::to_value(kernel::owners()?)?,
-        What::Findings => bail!(
-            "the kernel has no findings: ask the agent (without --kernel), or run `netkeep plan`"
-        ),
+        What::Findings => serde_json::to_value(kernel::findings()?)?,
     })
 }
 
@@ -37,7 +35,7 @@ fn from_agent(args: &ShowArgs) -> Result<Json> {
     };
     match ask(&args.socket, &request)? {
         Answer::Data { json, .. } => Ok(json),
-        Answer::Refused(why) => bail!(why),
+        Answer::Refused(why) | Answer::BadQuestion(why) => bail!(why),
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Head {
     pub(super) uid: Uid,
     pub(super) labels: Labels,
     pub(super) annotations: Labels,
+    /// Whether there is a `deletionTimestamp`.
+    pub(super) deleting: bool,
     /// `creationTimestamp`, seconds since 1970.
     pub(super) created: Option<i64>,
 }
@@ -45,7 +47,8 @@ pub(super) fn read(root: &At<'_>, kind: ObjectKind, check: &mut Check) -> Option
     let labels = metadata.labels("labels", check);
     let annotations = metadata.labels("annotations", check);
     let created = time(&metadata, "creationTimestamp", check);
-    Some(Head { name, uid, labels, annotations, created })
+    let deleting = time(&metadata, "deletionTimestamp", check).is_some();
+    Some(Head { name, uid, labels, annotations, deleting, created })
 }
 
 fn name(metadata: &At<'_>, kind: ObjectKind, check: &mut Check) -> Option<ObjectName> {

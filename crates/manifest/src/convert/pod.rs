@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use model::object::{ContainerPort, Phase, PodNetwork};
-use model::owner::Sandbox;
+use model::owner::{Sandbox, Stay};
 use model::{IpFamily, NodePort, Pod, PodPort, Protocol};
 
 use super::meta::{self, Head};
@@ -25,6 +25,7 @@ pub(super) fn read(root: &At<'_>, head: Head, check: &mut Check) -> Pod {
         ports: Vec::new(),
         npl_annotation: head.annotation(NPL_ANNOTATION),
         sandbox: Sandbox::Unproven,
+        stay: if head.deleting { Stay::Leaving } else { Stay::Staying },
         meta: head.meta(),
     };
     if let Some(spec) = root.mapping("spec", check) {

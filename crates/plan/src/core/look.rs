@@ -1,10 +1,11 @@
 //! What others need to see of the whole: leases for the journal, Pods for the publisher, where
 //! mappings lead for whoever cuts flows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{Key, Owner, Uid, Value};
+use model::owner::Life;
+use model::{Key, NodePort, Owner, Protocol, Uid, Value};
 
 use super::Core;
 use crate::journal::Lease;
@@ -23,6 +24,17 @@ impl Core {
     /// What the kernel is known to hold under a key.
     pub fn programmed(&self, key: &Key) -> Option<Value> {
         Some(self.diff.programmed(key, self.keys.winner(key))?.value)
+    }
+
+    /// The node ports that containers of live Pods ask for themselves, and whose they are.
+    pub fn host_ports(&self) -> BTreeMap<(Protocol, NodePort), Arc<Owner>> {
+        let live = self.state.pods().filter(|pod| pod.life == Life::Live);
+        live.flat_map(|pod| {
+            let ports = pod.ports.iter();
+            ports
+                .filter_map(|port| Some(((port.protocol, port.host_port?), Arc::clone(&pod.owner))))
+        })
+        .collect()
     }
 
     /// Every lease, those on their way out too: they are over when their element is gone.

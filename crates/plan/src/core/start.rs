@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::npl::Published;
-use model::owner::{Life, Sandbox};
+use model::owner::{Life, Sandbox, Stay};
 use model::{Key, Mapping, NodePort, Owner, OwnerKind, Rank, Reason, Uid, Value};
 
 use super::{Core, ObservedElement, Which};
@@ -20,7 +20,8 @@ use crate::ledger::Delta;
 use crate::ports::{LeaseState, Level, Target};
 
 /// The weakest rank: any object beats an owner that only the kernel knows.
-const REMEMBERED: Rank = Rank { life: Life::Remembered, sandbox: Sandbox::Unproven, started: 0 };
+const REMEMBERED: Rank =
+    Rank { life: Life::Remembered, sandbox: Sandbox::Unproven, started: 0, stay: Stay::Leaving };
 
 /// See the module's documentation.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-use model::owner::{Life, Sandbox};
+use model::owner::{Life, Sandbox, Stay};
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn owner(uid: &str) -> Arc<Owner> {
 }
 
 fn rank(life: Life, sandbox: Sandbox, started: i64) -> Rank {
-    Rank { life, sandbox, started }
+    Rank { life, sandbox, started, stay: Stay::Staying }
 }
 
 fn live(started: i64) -> Rank {

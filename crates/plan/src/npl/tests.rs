@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use model::object::{ContainerPort, Meta, NplRequest, ServicePort, ServiceType};
-use model::owner::Sandbox;
+use model::owner::{Sandbox, Stay};
 use model::{Owner, Uid};
 
 use super::*;
@@ -26,6 +26,7 @@ fn pod(ips: &[&str]) -> PodRecord {
         network: PodNetwork::Own,
         life: Life::Live,
         sandbox: Sandbox::Unproven,
+        stay: Stay::Staying,
     }
 }
 

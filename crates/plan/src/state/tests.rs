@@ -23,6 +23,7 @@ fn pod(name: &str, uid: &str) -> Pod {
         ports: vec![],
         npl_annotation: None,
         sandbox: Sandbox::Unproven,
+        stay: model::owner::Stay::Staying,
     }
 }
 

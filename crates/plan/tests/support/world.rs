@@ -17,7 +17,7 @@ use model::object::{
     ContainerPort, Labels, NplRequest, Phase, PodNetwork, ServiceFamilies, ServicePort,
     ServiceType, TargetPort,
 };
-use model::owner::Sandbox;
+use model::owner::{Sandbox, Stay};
 use model::{
     Change, ChangeOp, Event, FindingCode, Hold, IpFamily, Key, Mapping, NodePort, Object,
     ObjectKind, Owner, Plan, Pod, PodPort, Protocol, Reason, Service, Uid, Value,
@@ -73,6 +73,7 @@ pub fn pod(name: &str, ips: &[&str]) -> Pod {
         ports: vec![],
         npl_annotation: None,
         sandbox: Sandbox::Unproven,
+        stay: Stay::Staying,
     }
 }
 

@@ -153,6 +153,10 @@ impl Contents {
             let message = "the file is empty; what it said before still counts";
             let advice = "delete the file to delete its objects";
             state.troubles = vec![trouble::in_file(&file, Severity::Warning, message, advice)];
+        } else if summary.documents == 0 && !state.ever_read {
+            // Perhaps somebody is about to write it: half-written files begin so.
+            state.unread = Some(Holds::Perhaps);
+            state.troubles.clear();
         } else {
             self.understood(&file, &mut state, items, summary);
         }

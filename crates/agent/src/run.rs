@@ -38,6 +38,8 @@ use foreign::{ForeignWrite, Repairs};
 /// How often the kernel's generation is compared with the last one accounted for. Events tell of
 /// changes at once; this is for the events that were lost.
 pub const GENERATION_INTERVAL: Duration = Duration::from_secs(30);
+/// After a step of so many changes, memory that it took is given back.
+const TRIM_AT: usize = 1_000;
 /// How long to wait before a kernel that refuses everything is asked again: first, and at most.
 const TROUBLE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -78,6 +80,7 @@ pub enum AgentError {
 
 /// Runs the agent until a signal stops it. The kernel keeps what it has.
 pub fn run(config: &Config) -> Result<(), AgentError> {
+    netns::use_one_arena();
     let lock = lock::acquire()?;
     raise_file_limit();
     let driver =
@@ -259,6 +262,9 @@ impl Agent {
         };
         if settled.step == Step::Converged {
             self.join_events();
+        }
+        if settled.added + settled.deleted >= TRIM_AT {
+            netns::trim_memory();
         }
         self.hand_on(settled);
     }

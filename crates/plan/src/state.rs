@@ -125,7 +125,17 @@ impl State {
         self.pods.named(namespace, name)
     }
 
-    /// All Pods of this node, by UID.
+    /// The live Pods of which a container asks for a node port itself.
+    pub fn live_pods_with_host_ports(&self) -> impl Iterator<Item = &PodRecord> {
+        // Most nodes have none, and it is asked for with every new mapping.
+        let some = self.shared.may_have_host_ports();
+        let has = |pod: &&PodRecord| pod.ports.iter().any(|port| port.host_port.is_some());
+        some.then(|| self.pods().filter(|pod| pod.life == Life::Live).filter(has))
+            .into_iter()
+            .flatten()
+    }
+
+    /// All Pods of this node.
     pub fn pods(&self) -> impl Iterator<Item = &PodRecord> {
         self.pods.iter()
     }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::owner::Life;
 use model::{Key, NodePort, Owner, Protocol, Uid, Value};
 
 use super::Core;
@@ -28,8 +27,8 @@ impl Core {
 
     /// The node ports that containers of live Pods ask for themselves, and whose they are.
     pub fn host_ports(&self) -> BTreeMap<(Protocol, NodePort), Arc<Owner>> {
-        let live = self.state.pods().filter(|pod| pod.life == Life::Live);
-        live.flat_map(|pod| {
+        let pods = self.state.live_pods_with_host_ports();
+        pods.flat_map(|pod| {
             let ports = pod.ports.iter();
             ports
                 .filter_map(|port| Some(((port.protocol, port.host_port?), Arc::clone(&pod.owner))))

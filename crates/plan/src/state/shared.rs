@@ -50,6 +50,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether any Pod has, or had, a hostPort.
+    pub(super) fn may_have_host_ports(&self) -> bool {
+        self.ports.values.iter().any(|ports| ports.iter().any(|port| port.host_port.is_some()))
+    }
+
     pub(super) fn labels(&mut self, labels: Labels) -> Arc<Labels> {
         self.labels.share(labels)
     }

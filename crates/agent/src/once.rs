@@ -103,8 +103,8 @@ fn held_by_agent(config: &Config, driver: &mut NftDriver) -> Result<PortSet, Onc
 /// Does it.
 pub fn apply(config: &Config) -> Result<Applied, OnceError> {
     let _lock = lock::acquire()?;
-    let _ = netns::raise_file_limit();
-    let mut keeper = Keeper::new(config, driver(config)?, Ports::new());
+    let files = netns::raise_file_limit().unwrap_or(1_024);
+    let mut keeper = Keeper::new(config, driver(config)?, Ports::new(files));
     keeper.observe(&Reason::Wanted)?;
     if let Err(error) = keeper.open_journal(&config.state_dir) {
         keeper.without_journal(&error);

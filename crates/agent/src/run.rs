@@ -82,11 +82,11 @@ pub enum AgentError {
 pub fn run(config: &Config) -> Result<(), AgentError> {
     netns::use_one_arena();
     let lock = lock::acquire()?;
-    raise_file_limit();
+    let files = raise_file_limit();
     let driver =
         NftDriver::open(NftOptions { ownership: config.ownership, map_size: config.map_size() })?;
     let (sender, receiver) = mpsc::channel();
-    let mut agent = Agent::start(config, driver, &sender)?;
+    let mut agent = Agent::start(config, driver, files, &sender)?;
     // The core looks at the kernel before the events are joined, so that a first load does not
     // tell us about itself; `join` then compares generations.
     serve_control(config, lock, &sender)?;
@@ -106,11 +106,13 @@ fn system(action: &'static str) -> impl FnOnce(io::Error) -> AgentError {
     move |source| AgentError::System { action, source }
 }
 
-fn raise_file_limit() {
-    match netns::raise_file_limit() {
-        Ok(limit) => tracing::debug!(limit, "open files allowed"),
-        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
-    }
+/// How many files may be open, raised as far as it goes.
+fn raise_file_limit() -> u64 {
+    netns::raise_file_limit()
+        .inspect(|limit| tracing::debug!(limit, "open files allowed"))
+        .inspect_err(|error| tracing::warn!(%error, "cannot raise the limit of open files"))
+        // What every system grants.
+        .unwrap_or(1_024)
 }
 
 /// The loop's own state.
@@ -135,9 +137,10 @@ impl Agent {
     fn start(
         config: &Config,
         driver: NftDriver,
+        files: u64,
         sender: &Sender<Input>,
     ) -> Result<Self, AgentError> {
-        let mut keeper = Keeper::new(config, driver, Ports::new());
+        let mut keeper = Keeper::new(config, driver, Ports::new(files));
         keeper.observe(&Reason::Wanted)?;
         let sync = match keeper.open_journal(&config.state_dir) {
             Ok(sync) => Some(sync),

@@ -27,12 +27,12 @@ impl<D: Driver> Keeper<D> {
     /// Somebody altered the published annotation of a Pod, or of unknown Pods: it is published
     /// again.
     pub fn tampered(&mut self, pod: Option<(&str, &str)>) {
-        let uids: Vec<Uid> = self
-            .core
-            .pods()
-            .filter(|owner| pod.is_none_or(|pod| pod == (&*owner.namespace, &*owner.name)))
-            .map(|owner| owner.uid.clone())
-            .collect();
+        let uids: Vec<Uid> = match pod {
+            Some((namespace, name)) => {
+                self.core.pod_uid(namespace, name).cloned().into_iter().collect()
+            }
+            None => self.core.pods().map(|owner| owner.uid.clone()).collect(),
+        };
         for uid in uids {
             self.core.doubt_published(&uid);
         }

@@ -15,6 +15,9 @@ pub type PortSet = BTreeSet<(IpFamily, Protocol, NodePort)>;
 /// How many taken ports in one go are told with their holder.
 const NAMED_MAX: usize = 4;
 
+/// Files that are not for ports: sockets, the journal, what the folder and the publisher open.
+const FILES_KEPT: u64 = 128;
+
 /// What happens to a port after it was bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Bound {
@@ -31,17 +34,25 @@ pub struct Ports {
     held: BTreeMap<(IpFamily, Protocol, NodePort), Reservation>,
     /// Held since before any object was known, because the kernel maps them.
     early: PortSet,
+    /// How many ports may be held.
+    room: usize,
 }
 
 impl Ports {
-    /// Ports that are held.
-    pub const fn new() -> Self {
-        Self { bound: Bound::Held, held: BTreeMap::new(), early: PortSet::new() }
+    /// Ports that are held, by a process that may open so many files.
+    pub fn new(files: u64) -> Self {
+        let room = usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX);
+        Self { bound: Bound::Held, held: BTreeMap::new(), early: PortSet::new(), room }
     }
 
     /// Ports that are only tried; those that the agent beside us holds count as ours.
     pub const fn trial(held_by_agent: PortSet) -> Self {
-        Self { bound: Bound::LetGo(held_by_agent), held: BTreeMap::new(), early: PortSet::new() }
+        Self {
+            bound: Bound::LetGo(held_by_agent),
+            held: BTreeMap::new(),
+            early: PortSet::new(),
+            room: usize::MAX,
+        }
     }
 
     fn reserve(
@@ -58,6 +69,12 @@ impl Ports {
         };
         if ours {
             return Reserved::Ok;
+        }
+        if self.held.len() >= self.room {
+            let limit = self.room as u64 + FILES_KEPT;
+            return Reserved::Failed(format!(
+                "the limit of {limit} open files leaves no room for its socket; raise it"
+            ));
         }
         match Reservation::bind(family, protocol, port) {
             Ok(reservation) => {
@@ -87,6 +104,7 @@ impl Ports {
         let place = (family, protocol, port);
         if self.bound == Bound::Held
             && !self.held.contains_key(&place)
+            && self.held.len() < self.room
             && let Ok(reservation) = Reservation::bind(family, protocol, port)
         {
             self.held.insert(place, reservation);
@@ -115,12 +133,6 @@ impl Ports {
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
-    }
-}
-
-impl Default for Ports {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

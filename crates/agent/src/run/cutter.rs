@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apply::journal::StaleFlows;
 use drivers::flows::{Cutter, Route};
@@ -15,6 +15,9 @@ use super::Input;
 use crate::failpoint;
 use crate::keeper::told;
 
+/// How many times as long as a walk took the thread rests after it, and how long at most.
+const REST: u32 = 4;
+const REST_MAX: Duration = Duration::from_secs(1);
 /// How long after a failure the same is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -57,6 +60,7 @@ pub(super) fn start(input: Sender<Input>) -> io::Result<Sender<Job>> {
                     job.join(other);
                 }
                 let routes: Vec<Route> = job.stale.iter().map(Route::from).collect();
+                let start = Instant::now();
                 match cutter.cut(&routes, &job.mapped) {
                     Ok(flows) => {
                         failpoint::hit("flows:cut");
@@ -64,6 +68,8 @@ pub(super) fn start(input: Sender<Input>) -> io::Result<Sender<Job>> {
                             tracing::info!(flows, "stale flows cut");
                         }
                         let _ = input.send(Input::Cut(Cut { done: job.stale, flows }));
+                        // A walk costs what the table is large; under churn jobs gather meanwhile.
+                        std::thread::sleep((start.elapsed() * REST).min(REST_MAX));
                         break;
                     }
                     Err(error) => {

@@ -341,6 +341,7 @@ impl Contents {
 
     /// Files that may hold objects and could never be read.
     pub(super) fn unread(&self) -> impl Iterator<Item = &Path> {
+        // What is unread is troubled: among ten thousand files only those are looked at.
         self.troubled()
             .filter(|(_, state)| state.unread == Some(Holds::Perhaps))
             .map(|(file, _)| file)

@@ -73,14 +73,14 @@ pub fn decode(mut userdata: &[u8]) -> Option<Owner> {
         _ => return None,
     };
     let uid = match *form {
-        UID_UUID => format_uuid(uid.try_into().ok()?),
-        UID_TEXT => std::str::from_utf8(uid).ok()?.to_owned(),
+        UID_UUID => Uid::new(std::str::from_utf8(&format_uuid(uid.try_into().ok()?)).ok()?),
+        UID_TEXT => Uid::new(std::str::from_utf8(uid).ok()?),
         _ => return None,
     };
     let comment = comment.map(|c| c.strip_suffix(&[0]).unwrap_or(c)).unwrap_or_default();
     let comment = String::from_utf8_lossy(comment);
     let (namespace, name) = comment.split_once('/').unwrap_or(("", &comment));
-    Some(Owner { kind, namespace: namespace.into(), name: name.into(), uid: Uid::new(uid) })
+    Some(Owner { kind, namespace: namespace.into(), name: name.into(), uid })
 }
 
 /// The longest prefix of at most `max` bytes that ends between characters.
@@ -110,15 +110,18 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-fn format_uuid(bytes: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
+/// The canonical lower-case form, in ASCII.
+fn format_uuid(bytes: [u8; 16]) -> [u8; 36] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (place, byte) in bytes.iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            at += 1;
         }
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-        }
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 15)];
+        at += 2;
     }
     text
 }

@@ -1,6 +1,6 @@
 //! Reading the table: all of it, or the elements just changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use model::{Key, MapName, Owner, Value, mark};
@@ -151,7 +151,7 @@ fn read(socket: &mut Socket) -> Result<Look, Error> {
     let rules = socket.rules(schema::FAMILY, Some(schema::TABLE), None)?;
     let mut look = nothing;
     // Owners own several elements each: one allocation an owner, not one an element.
-    let mut owners: BTreeMap<Vec<u8>, Arc<Owner>> = BTreeMap::new();
+    let mut owners: HashMap<Vec<u8>, Arc<Owner>> = HashMap::new();
     for set in &sets {
         let Some(map) = MapName::parse(&set.name) else { continue };
         let (elements, strange) = socket.fold_elements(
@@ -177,7 +177,7 @@ fn read(socket: &mut Socket) -> Result<Look, Error> {
 fn take(
     map: MapName,
     element: &ElementRef<'_>,
-    owners: &mut BTreeMap<Vec<u8>, Arc<Owner>>,
+    owners: &mut HashMap<Vec<u8>, Arc<Owner>>,
 ) -> Option<(Key, Value, Option<Arc<Owner>>)> {
     if element.timeout_ms.is_some() {
         // It would vanish by itself.

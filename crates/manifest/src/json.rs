@@ -42,14 +42,13 @@ impl<R: Read> Documents<R> {
         match (self.at, byte) {
             (At::Start | At::Between, b' ' | b'\t' | b'\r' | b'\n') | (At::Other, _) => {}
             (At::Start, b'{') => (self.at, self.depth) = (At::Value, 1),
-            (At::Start, _) => self.at = At::Other,
             (At::Between, b'{') => {
                 // A mark counts at the start of a line only.
                 let starts_line = self.ready.last().is_none_or(|last| *last == b'\n');
                 self.ready.extend_from_slice(if starts_line { b"--- " } else { b"\n--- " });
                 (self.at, self.depth) = (At::Value, 1);
             }
-            (At::Between, _) => self.at = At::Other,
+            (At::Start | At::Between, _) => self.at = At::Other,
             (At::Value, b'{' | b'[') => self.depth += 1,
             (At::Value, b'}' | b']') => {
                 self.depth -= 1;
@@ -76,7 +75,9 @@ impl<R: Read> Read for Documents<R> {
             self.given = self.ready.len();
             let chunk = self.input.fill_buf()?.to_vec();
             self.input.consume(chunk.len());
-            chunk.into_iter().for_each(|byte| self.take(byte));
+            for byte in chunk {
+                self.take(byte);
+            }
         }
         let rest = &self.ready[self.given..];
         let count = rest.len().min(buffer.len());

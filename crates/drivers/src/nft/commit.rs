@@ -255,21 +255,8 @@ fn put(
     marks: &[u8],
     runs: &mut Vec<Range<usize>>,
 ) -> Result<(), TooLong> {
-    let [first, .., last] = run else {
-        let [only] = run else { return Ok(()) };
-        return put_run(batch, run, marks, runs, only.index..only.index + 1);
-    };
-    put_run(batch, run, marks, runs, first.index..last.index + 1)
-}
-
-fn put_run(
-    batch: &mut Batch,
-    run: &[Encoded],
-    marks: &[u8],
-    runs: &mut Vec<Range<usize>>,
-    places: Range<usize>,
-) -> Result<(), TooLong> {
-    let Some(first) = run.first() else { return Ok(()) };
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let places = first.index..last.index + 1;
     let set = observe::set_id(first.map);
     if first.kind != Kind::Add {
         batch.delete_elements(&set, run.iter().map(|e| ElementRef::new(e.key.as_slice())))?;

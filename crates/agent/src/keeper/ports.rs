@@ -124,16 +124,6 @@ impl Ports {
     fn release(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) {
         self.held.remove(&(family, protocol, port));
     }
-
-    /// How many ports are held.
-    pub fn len(&self) -> usize {
-        self.held.len()
-    }
-
-    /// Whether none is held.
-    pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
-    }
 }
 
 impl<D: Driver> Keeper<D> {

@@ -7,7 +7,8 @@ mod bytes;
 mod events;
 mod objects;
 mod socket;
+mod structure;
 
 pub(crate) use events::Events;
-pub(crate) use objects::{Elements, MAP, Structure, TABLE};
+pub(crate) use objects::{Elements, MAP, Part, TABLE, load};
 pub(crate) use socket::Raw;

@@ -7,6 +7,7 @@ mod cold;
 mod floor;
 mod flows;
 mod guard;
+mod same;
 mod single;
 mod traffic;
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use netns::Namespace;
 use serde_json::Value;
 
+use super::same;
 use crate::args::Args;
 use crate::contest::{Contender, Contest, Sample, time};
 use crate::mapping::Mapping;
@@ -31,6 +32,7 @@ pub(crate) fn shape(args: &Args) -> Result<Outcome> {
     outcome.at_most("G11", "chains".to_owned(), many.chains, CHAINS);
     outcome.at_most("G11", "anonymous sets".to_owned(), many.anonymous, 0.0);
     outcome.at_most("G11", "sets without a size hint".to_owned(), many.unsized_sets, 0.0);
+    same::judge(&mut outcome)?;
     Ok(outcome)
 }
 

@@ -177,7 +177,9 @@ impl<'s> Converter<'s> {
 
 type Converted = (Object, Option<Box<str>>);
 
-fn convert(
+/// One object of a known kind: its name where that can be read, and the object with its network
+/// namespace. What is wrong is in `check`.
+pub(crate) fn convert(
     at: &At<'_>,
     kind: ObjectKind,
     check: &mut Check,

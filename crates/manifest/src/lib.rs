@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod build;
 mod chars;
 mod convert;

@@ -65,6 +65,17 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// What is wrong and in which field, without the place: one line.
+    pub fn in_object(&self) -> String {
+        if self.path.is_empty() {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.path, self.message)
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: ", self.file, self.position)?;

@@ -182,14 +182,12 @@ impl<D: Driver> Keeper<D> {
             model::ObjectKind::Node => !self.adopted.is_empty(),
         };
         let object = unknown.iter().find(wanted_by)?;
-        Some(Hold {
-            reason: format!(
+        Some(Hold::all(format!(
                 "{} {}/{} has not been readable since we started, and the kernel may hold what it wants",
                 object.kind.as_str(),
                 object.namespace,
                 object.name
-            ),
-        })
+        )))
     }
 
     /// Elements of ours that somebody else removed.

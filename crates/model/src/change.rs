@@ -49,6 +49,9 @@ pub enum Reason {
     Repointed,
     /// No owner wants it any more; the text says what happened to the last one.
     Unwanted(String),
+    /// Its Pod no longer has it: deleted, finished, elsewhere, at another address. The Pod's own
+    /// object proves it, whatever is known of other objects; the text says what happened.
+    Ended(String),
     /// Somebody else altered or removed it; the text names the writer.
     Drift(String),
 }
@@ -59,7 +62,7 @@ impl fmt::Display for Reason {
             Self::Structure(what) => write!(f, "table structure: {what}"),
             Self::Wanted => f.write_str("wanted and not in the kernel"),
             Self::Repointed => f.write_str("leads elsewhere than wanted"),
-            Self::Unwanted(why) => write!(f, "no longer wanted: {why}"),
+            Self::Unwanted(why) | Self::Ended(why) => write!(f, "no longer wanted: {why}"),
             Self::Drift(writer) => write!(f, "altered by {writer}"),
         }
     }
@@ -125,6 +128,26 @@ impl Change {
 pub struct Hold {
     /// What we do not know, in one line.
     pub reason: String,
+    /// Which deletions are refused.
+    #[serde(skip)]
+    pub scope: HoldScope,
+}
+
+impl Hold {
+    /// A hold on every deletion.
+    pub fn all(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), scope: HoldScope::All }
+    }
+}
+
+/// Which deletions a [`Hold`] refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldScope {
+    /// All of them.
+    All,
+    /// Those that depend on what may be out of date. What a Pod's own object proves, with Pods
+    /// known to be up to date, goes ([`Reason::Ended`]).
+    AllButProven,
 }
 
 /// All that would be done now, in order.

@@ -18,8 +18,9 @@ pub mod npl;
 pub mod object;
 pub mod owner;
 pub mod port;
+pub mod uid;
 
-pub use change::{Change, ChangeOp, Hold, Plan, Reason};
+pub use change::{Change, ChangeOp, Hold, HoldScope, Plan, Reason};
 pub use element::{Element, Key, MapName, Value};
 pub use finding::{Finding, FindingCode, Severity};
 pub use npl::{Mapping, MappingReport, MappingState};

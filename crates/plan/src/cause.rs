@@ -39,16 +39,17 @@ impl Cause {
     /// The reason as people read it.
     pub fn reason(&self) -> Reason {
         let unwanted = |text: &str| Reason::Unwanted(text.to_owned());
+        let ended = |text: &str| Reason::Ended(text.to_owned());
         match self {
             Self::Wanted => Reason::Wanted,
             Self::Repointed => Reason::Repointed,
-            Self::Deleted => unwanted("its Pod was deleted"),
-            Self::Replaced => unwanted("a newer Pod has its Pod's name"),
-            Self::Elsewhere => unwanted("its Pod is not on this node"),
-            Self::Finished => unwanted("its Pod has finished"),
+            Self::Deleted => ended("its Pod was deleted"),
+            Self::Replaced => ended("a newer Pod has its Pod's name"),
+            Self::Elsewhere => ended("its Pod is not on this node"),
+            Self::Finished => ended("its Pod has finished"),
             Self::Unselected => unwanted("no Service asks for it"),
-            Self::AddressGone => unwanted("its Pod no longer has this IP"),
-            Self::AddressLost => unwanted("another Pod owns this IP now"),
+            Self::AddressGone => ended("its Pod no longer has this IP"),
+            Self::AddressLost => ended("another Pod owns this IP now"),
             Self::PortMoved => unwanted("its mapping has another node port now"),
             Self::Unconfirmed => unwanted("its Pod no longer exists"),
             Self::Unowned => unwanted("no known owner"),
@@ -63,7 +64,7 @@ impl Cause {
             Reason::Structure(what) => Self::Drift(what.as_str().into()),
             Reason::Wanted => Self::Wanted,
             Reason::Repointed => Self::Repointed,
-            Reason::Unwanted(_) => Self::Unowned,
+            Reason::Unwanted(_) | Reason::Ended(_) => Self::Unowned,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::{
-    Change, ChangeOp, Element, Event, Finding, FindingCode, Hold, IpFamily, Key, Mapping,
+    Change, ChangeOp, Element, Event, Finding, FindingCode, Hold, HoldScope, IpFamily, Key, Mapping,
     MappingReport, NodePort, Owner, Plan, PortRange, Protocol, Reason, Uid, Value,
 };
 
@@ -87,7 +87,7 @@ impl Core {
             publisher: Publisher::default(),
             notes: BTreeMap::new(),
             start: Some(Start::default()),
-            hold: Some(Hold { reason: "the sources are not in sync yet".to_owned() }),
+            hold: Some(Hold::all("the sources are not in sync yet")),
             unsettled: BTreeSet::new(),
             nobody: Arc::new(Owner::netkeep()),
         }
@@ -189,8 +189,15 @@ impl Core {
         self.resolve_unsettled();
         let mut changes = self.diff.changes(&self.keys, &self.nobody);
         let mut held = Vec::new();
-        if self.hold.is_some() {
-            held = changes.extract_if(.., |change| change.op() == ChangeOp::Delete).collect();
+        if let Some(hold) = &self.hold {
+            let is_held = |change: &Change| {
+                change.op() == ChangeOp::Delete
+                    && match hold.scope {
+                        HoldScope::All => true,
+                        HoldScope::AllButProven => !matches!(change.reason(), Reason::Ended(_)),
+                    }
+            };
+            held = changes.extract_if(.., |change| is_held(change)).collect();
         }
         if let Some((op, what)) = structure {
             let owner = Arc::clone(&self.nobody);

@@ -103,7 +103,7 @@ mod tests {
             owner: Arc::new(Owner::pod("default", "web", Uid::new("u1"))),
             reason: Reason::Wanted,
         };
-        let hold = Some(Hold { reason: "the folder is unreadable".to_owned() });
+        let hold = Some(Hold::all("the folder is unreadable"));
         Plan { changes: vec![change], held: vec![], hold, findings: vec![] }
     }
 

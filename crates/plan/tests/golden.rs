@@ -110,7 +110,7 @@ fn check(case: &str) {
     let mut core = Core::new(Config { node: "n1".into(), range });
     core.observe(elements, &Reason::Wanted);
     if let Some(reason) = intent.strip_prefix("hold: ") {
-        core.set_hold(Some(Hold { reason: reason.trim_end().to_owned() }));
+        core.set_hold(Some(Hold::all(reason.trim_end())));
     } else {
         let parsed = manifest::parse("intent.yaml", intent.as_bytes(), &Limits::default());
         assert!(parsed.summary.syntax.is_none() && parsed.summary.invalid.is_empty(), "{parsed:?}");

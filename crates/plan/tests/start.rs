@@ -372,7 +372,7 @@ fn a_journal_of_impossible_leases_is_cleaned_up() {
     assert_eq!(world.leads()[&tcp(61000)], to("10.0.0.5", 80));
     assert_eq!(world.journal.len(), 2);
     assert_eq!(
-        world.journal.iter().map(|l| l.mapping.owner.uid.as_str()).collect::<Vec<_>>(),
+        world.journal.iter().map(|l| l.mapping.owner.uid.to_string()).collect::<Vec<_>>(),
         ["a", "b"]
     );
 }

@@ -415,8 +415,8 @@ impl DirSource {
             None if !self.listed => Some("the folder has just come back".to_owned()),
             None => None,
         };
-        let hold = hold.map(|reason| Hold { reason });
-        let unread = self.unread().map(|reason| Hold { reason });
+        let hold = hold.map(Hold::all);
+        let unread = self.unread().map(Hold::all);
         Told { problems, hold, unread, unknown: self.contents.unknown() }
     }
 

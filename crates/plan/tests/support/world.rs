@@ -137,7 +137,7 @@ pub fn deleted(kind: ObjectKind, name: &str, uid: Option<&str>) -> Event {
 }
 
 pub fn hold(reason: &str) -> Option<Hold> {
-    Some(Hold { reason: reason.to_owned() })
+    Some(Hold::all(reason))
 }
 
 pub type Kernel = BTreeMap<Key, (Value, Option<Arc<Owner>>)>;

@@ -63,7 +63,7 @@ fn mapping(key: &Key, value: &Value, owner: Option<&Arc<Owner>>) -> Option<Mappi
     };
     Some(MappingReport {
         pod: owner.map(|owner| owner.qualified_name()).unwrap_or_default(),
-        uid: owner.map(|owner| owner.uid.as_str().to_owned()).unwrap_or_default(),
+        uid: owner.map(|owner| owner.uid.to_string()).unwrap_or_default(),
         pod_ip: ip.to_string(),
         pod_port: *pod_port,
         node_ip: String::new(),
@@ -105,7 +105,7 @@ pub fn owners() -> Result<Vec<KernelOwner>, DriverError> {
             kind: owner.kind.as_str(),
             namespace: owner.namespace.to_string(),
             name: owner.name.to_string(),
-            uid: owner.uid.as_str().to_owned(),
+            uid: owner.uid.to_string(),
             elements,
         })
         .collect())

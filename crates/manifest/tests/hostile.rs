@@ -11,7 +11,7 @@ fn check(bytes: &[u8]) -> Parsed {
     let parsed = parse("f", bytes, &Limits::default());
     for found in &parsed.objects {
         let meta = found.object.meta();
-        assert!(meta.uid.as_str().len() <= model::mark::UID_MAX && !meta.uid.as_str().is_empty());
+        assert!(meta.uid.text().len() <= model::mark::UID_MAX && !meta.uid.text().is_empty());
         for part in [&meta.namespace, &meta.name] {
             assert!(!part.contains(['/', '\n', '\0']) && !matches!(part.as_ref(), "." | ".."));
         }

@@ -119,7 +119,7 @@ fn a_pod_as_kubectl_prints_it_is_understood_with_every_fact() {
     assert_eq!((found[0].position.line, found[0].position.column), (3, 3));
     let Object::Pod(pod) = &found[0].object else { panic!() };
     assert_eq!(pod.meta.qualified_name(), "shop/web-0");
-    assert_eq!(pod.meta.uid.as_str(), "0a1b2c3d-0000-4000-8000-000000000001");
+    assert_eq!(&*pod.meta.uid.text(), "0a1b2c3d-0000-4000-8000-000000000001");
     assert_eq!(pod.labels["pod-template-hash"].as_ref(), "1234567890");
     assert_eq!(pod.node_name.as_deref(), Some("n1"));
     assert_eq!(pod.network, PodNetwork::Own);
@@ -222,7 +222,7 @@ fn what_is_not_said_is_as_the_api_server_would_default_it() {
                 - containerPort: 80\n      hostPort: 0\n";
     let pod = pods(text).remove(0);
     assert_eq!(pod.meta.namespace.as_ref(), "default");
-    assert_eq!(pod.meta.uid.as_str(), "name:Pod/default/a");
+    assert_eq!(&*pod.meta.uid.text(), "name:Pod/default/a");
     assert_eq!((pod.phase, pod.started), (Phase::Pending, 0));
     assert_eq!((pod.ports[0].protocol, pod.ports[0].host_port), (Protocol::Tcp, None));
     let service = service("ports: [{port: 80}]");
@@ -318,7 +318,7 @@ fn a_node_has_its_addresses_in_order() {
     else {
         panic!()
     };
-    assert_eq!((meta.qualified_name().as_str(), meta.uid.as_str()), ("n1", "u-1"));
+    assert_eq!((meta.qualified_name().as_str(), &*meta.uid.text()), ("n1", "u-1"));
     assert_eq!((external_ips.len(), internal_ips.len()), (1, 2));
 }
 

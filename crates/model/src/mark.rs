@@ -29,101 +29,106 @@ const UID_UUID: u8 = 1;
 
 /// The userdata that marks an element as this owner's.
 pub fn encode(owner: &Owner) -> Vec<u8> {
-    let name = owner.qualified_name();
-    let comment = cut(&name, COMMENT_MAX);
-    let mut bytes = Vec::with_capacity(comment.len() + 24);
-    bytes.push(TYPE_COMMENT);
-    bytes.push(comment.len() as u8 + 1);
-    bytes.extend_from_slice(comment.as_bytes());
+    let mut bytes = Vec::with_capacity(owner.namespace.len() + owner.name.len() + 28);
+    encode_into(owner, &mut bytes);
+    bytes
+}
+
+/// Appends the userdata that marks an element as this owner's.
+pub fn encode_into(owner: &Owner, bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[TYPE_COMMENT, 0]);
+    let mut room = COMMENT_MAX;
+    let parts = if owner.namespace.is_empty() {
+        ["", "", &owner.name]
+    } else {
+        [&owner.namespace, "/", &owner.name]
+    };
+    for part in parts {
+        let kept = cut(part, room);
+        bytes.extend_from_slice(kept.as_bytes());
+        room = if kept.len() == part.len() { room - kept.len() } else { 0 };
+    }
     bytes.push(0);
+    // At most COMMENT_MAX and the NUL.
+    bytes[start + 1] = (bytes.len() - start - 2) as u8;
 
     let kind = match owner.kind {
         OwnerKind::Pod => KIND_POD,
         OwnerKind::Netkeep => KIND_NETKEEP,
     };
-    let text = cut(owner.uid.as_str(), UID_MAX);
     bytes.push(TYPE_IDENTITY);
-    if let Some(uuid) = parse_uuid(text) {
+    if let Some(uuid) = owner.uid.uuid() {
         bytes.extend_from_slice(&[3 + 16, VERSION, kind, UID_UUID]);
-        bytes.extend_from_slice(&uuid);
+        bytes.extend_from_slice(uuid);
     } else {
+        let text = owner.uid.text();
+        let text = cut(&text, UID_MAX);
         bytes.extend_from_slice(&[3 + text.len() as u8, VERSION, kind, UID_TEXT]);
         bytes.extend_from_slice(text.as_bytes());
     }
-    bytes
 }
 
 /// The owner that the userdata names; `None` if it is not a mark of ours.
-pub fn decode(mut userdata: &[u8]) -> Option<Owner> {
-    let mut comment = None;
-    let mut identity = None;
-    while let [kind, len, rest @ ..] = userdata {
-        let (value, after) = rest.split_at_checked(usize::from(*len))?;
-        match *kind {
-            TYPE_COMMENT => comment = Some(value),
-            TYPE_IDENTITY => identity = Some(value),
-            _ => {}
+pub fn decode(userdata: &[u8]) -> Option<Owner> {
+    Mark::read(userdata).map(Mark::owner)
+}
+
+/// A mark that was read, its comment still as bytes: many elements are of one owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark<'a> {
+    /// The kind of the owner.
+    pub kind: OwnerKind,
+    /// Its UID.
+    pub uid: Uid,
+    comment: &'a [u8],
+}
+
+impl<'a> Mark<'a> {
+    /// The mark in the userdata; `None` if it is not one of ours.
+    pub fn read(mut userdata: &'a [u8]) -> Option<Self> {
+        let mut comment: &[u8] = &[];
+        let mut identity = None;
+        while let [kind, len, rest @ ..] = userdata {
+            let (value, after) = rest.split_at_checked(usize::from(*len))?;
+            match *kind {
+                TYPE_COMMENT => comment = value,
+                TYPE_IDENTITY => identity = Some(value),
+                _ => {}
+            }
+            userdata = after;
         }
-        userdata = after;
+        let (kind, uid) = parse_identity(identity?)?;
+        Some(Self { kind, uid, comment })
     }
-    let [VERSION, kind, form, uid @ ..] = identity? else { return None };
+
+    /// The owner that it names.
+    pub fn owner(self) -> Owner {
+        let comment = self.comment.strip_suffix(&[0]).unwrap_or(self.comment);
+        let comment = String::from_utf8_lossy(comment);
+        let (namespace, name) = comment.split_once('/').unwrap_or(("", &comment));
+        Owner { kind: self.kind, namespace: namespace.into(), name: name.into(), uid: self.uid }
+    }
+}
+
+fn parse_identity(identity: &[u8]) -> Option<(OwnerKind, Uid)> {
+    let [VERSION, kind, form, uid @ ..] = identity else { return None };
     let kind = match *kind {
         KIND_POD => OwnerKind::Pod,
         KIND_NETKEEP => OwnerKind::Netkeep,
         _ => return None,
     };
     let uid = match *form {
-        UID_UUID => Uid::new(std::str::from_utf8(&format_uuid(uid.try_into().ok()?)).ok()?),
+        UID_UUID => Uid::from_uuid(uid.try_into().ok()?),
         UID_TEXT => Uid::new(std::str::from_utf8(uid).ok()?),
         _ => return None,
     };
-    let comment = comment.map(|c| c.strip_suffix(&[0]).unwrap_or(c)).unwrap_or_default();
-    let comment = String::from_utf8_lossy(comment);
-    let (namespace, name) = comment.split_once('/').unwrap_or(("", &comment));
-    Some(Owner { kind, namespace: namespace.into(), name: name.into(), uid })
+    Some((kind, uid))
 }
 
 /// The longest prefix of at most `max` bytes that ends between characters.
 fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
-}
-
-/// The 16 bytes of a UUID in its canonical lower-case form, and of nothing else: any other spelling
-/// must come back as it was.
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 36 {
-        return None;
-    }
-    let mut bytes = [0u8; 16];
-    let mut digits = 0usize;
-    for (at, c) in text.bytes().enumerate() {
-        let digit = match (at, c) {
-            (8 | 13 | 18 | 23, b'-') => continue,
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, b'0'..=b'9') => c - b'0',
-            (_, b'a'..=b'f') => c - b'a' + 10,
-            _ => return None,
-        };
-        bytes[digits / 2] |= if digits.is_multiple_of(2) { digit << 4 } else { digit };
-        digits += 1;
-    }
-    Some(bytes)
-}
-
-/// The canonical lower-case form, in ASCII.
-fn format_uuid(bytes: [u8; 16]) -> [u8; 36] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'-'; 36];
-    let mut at = 0;
-    for (place, byte) in bytes.iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            at += 1;
-        }
-        text[at] = DIGITS[usize::from(byte >> 4)];
-        text[at + 1] = DIGITS[usize::from(byte & 15)];
-        at += 2;
-    }
-    text
 }
 
 #[cfg(test)]
@@ -145,7 +150,7 @@ mod tests {
             let owner = pod("default", "web-0", uid);
             let back = decode(&encode(&owner)).unwrap();
             assert_eq!(back, owner);
-            assert_eq!(back.uid.as_str(), uid);
+            assert_eq!(&*back.uid.text(), uid);
             assert_eq!(back.qualified_name(), "default/web-0");
         }
     }

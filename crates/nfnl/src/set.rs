@@ -8,7 +8,7 @@ use crate::{
     Expr, Family,
     consts::{
         NFT_DATA_VERDICT, NFT_MSG_DELSET, NFT_MSG_DESTROYSET, NFT_MSG_NEWSET, NFTA_LIST_ELEM,
-        NFTA_SET_DATA_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DESC, NFTA_SET_DESC_CONCAT,
+        NFTA_SET_COUNT, NFTA_SET_DATA_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DESC, NFTA_SET_DESC_CONCAT,
         NFTA_SET_DESC_SIZE, NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS, NFTA_SET_FIELD_LEN,
         NFTA_SET_FLAGS, NFTA_SET_GC_INTERVAL, NFTA_SET_HANDLE, NFTA_SET_ID, NFTA_SET_KEY_LEN,
         NFTA_SET_KEY_TYPE, NFTA_SET_NAME, NFTA_SET_OBJ_TYPE, NFTA_SET_POLICY, NFTA_SET_TABLE,
@@ -114,6 +114,8 @@ pub struct Set {
     pub id: Option<u32>,
     /// The kernel's handle (read only).
     pub handle: Option<u64>,
+    /// How many elements it has (read only; since Linux 6.16).
+    pub count: Option<u32>,
 }
 
 impl Set {
@@ -227,6 +229,7 @@ impl Set {
             userdata: Vec::new(),
             id: None,
             handle: None,
+            count: None,
         }
     }
 
@@ -252,6 +255,7 @@ impl Set {
                 NFTA_SET_GC_INTERVAL => set.gc_interval_ms = Some(a.be32()?),
                 NFTA_SET_USERDATA => set.userdata = a.payload.to_vec(),
                 NFTA_SET_HANDLE => set.handle = Some(a.be64()?),
+                NFTA_SET_COUNT => set.count = Some(a.be32()?),
                 NFTA_SET_ID => set.id = Some(a.be32()?),
                 NFTA_SET_EXPR => set.expressions = vec![decode_one(a.nested(), Depth::Outer)?],
                 NFTA_SET_EXPRESSIONS => set.expressions = decode_list(a.nested(), Depth::Outer)?,

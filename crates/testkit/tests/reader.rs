@@ -49,7 +49,7 @@ fn every_field_that_a_builder_sets_arrives() {
         panic!("{read:?}")
     };
     assert_eq!(pod.meta.qualified_name(), "default/web-0");
-    assert_eq!(pod.meta.uid.as_str(), "0f9c2b1e-7d0a-4c1e-9a55-3f1f6f0b7c1a");
+    assert_eq!(&*pod.meta.uid.text(), "0f9c2b1e-7d0a-4c1e-9a55-3f1f6f0b7c1a");
     assert_eq!(pod.labels.get("enabled").map(|label| &**label), Some("true"));
     assert_eq!(pod.node_name.as_deref(), Some("n1"));
     assert_eq!(pod.npl_annotation.as_deref(), Some(r#"[{"podPort":8080,"note":"it's"}]"#));

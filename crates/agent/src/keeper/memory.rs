@@ -28,7 +28,7 @@ impl<D: Driver> Keeper<D> {
         let mut seen: BTreeMap<Uid, String> = remembered
             .leases
             .iter()
-            .map(|lease| (Uid::new(lease.uid.as_str()), String::new()))
+            .map(|lease| (Uid::new(&lease.uid), String::new()))
             .collect();
         seen.extend(self.seen.iter().map(|(uid, text)| (uid.clone(), text.to_string())));
         self.cuts = remembered.cuts.into_iter().collect();
@@ -60,7 +60,7 @@ impl<D: Driver> Keeper<D> {
             let seen = self
                 .seen
                 .iter()
-                .map(|(uid, text)| (uid.as_str().to_owned(), Some(text.to_string())));
+                .map(|(uid, text)| (uid.to_string(), Some(text.to_string())));
             let cuts = self.cuts.iter().cloned();
             let compacted = journal.compact(leases.into_iter(), seen, cuts);
             self.journal_trouble = compacted.err().map(|error| told(&error));
@@ -95,7 +95,7 @@ fn lease(noted: Noted) -> Lease {
 
 fn noted(lease: &Lease) -> Noted {
     Noted {
-        uid: lease.mapping.owner.uid.as_str().to_owned(),
+        uid: lease.mapping.owner.uid.to_string(),
         namespace: lease.mapping.owner.namespace.to_string(),
         name: lease.mapping.owner.name.to_string(),
         family: lease.mapping.family,

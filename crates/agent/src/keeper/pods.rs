@@ -88,7 +88,7 @@ impl<D: Driver> Keeper<D> {
                 None => self.seen.remove(&uid),
             };
             if let Some(journal) = &mut self.journal {
-                journal.seen(uid.as_str(), pod.npl_annotation.as_deref());
+                journal.seen(&uid.text(), pod.npl_annotation.as_deref());
             }
         }
         let Some(published) = self.published.remove(&uid) else { return };

@@ -24,7 +24,7 @@ pub(super) fn render(pod: &PodRef, annotation: Option<&str>) -> String {
         "  name: {}\n  namespace: {}\n  uid: {}\n  annotations:\n    {ANNOTATION}: {value}\n",
         plain_or_quoted(&pod.name),
         plain_or_quoted(&pod.namespace),
-        plain_or_quoted(pod.uid.as_str()),
+        plain_or_quoted(&pod.uid.text()),
     );
     text
 }

@@ -115,7 +115,7 @@ fn pod(mapping: &Mapping) -> Value {
         "metadata": {
             "name": &*mapping.owner.name,
             "namespace": &*mapping.owner.namespace,
-            "uid": mapping.owner.uid.as_str(),
+            "uid": &*mapping.owner.uid.text(),
             "labels": { "app": "web" },
         },
         "spec": {

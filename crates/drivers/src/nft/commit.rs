@@ -5,8 +5,9 @@
 //! another table's and costs one more send, not a new look.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use model::{Change, MapName, mark};
+use model::{Change, MapName, Owner, mark};
 use nfnl::wire::TooLong;
 use nfnl::{
     Batch, BatchError, ChainId, Denied, ElementRef, Errno, Rejection, SetId, TableFlags, TableId,
@@ -23,23 +24,43 @@ const RESENDS_MAX: usize = 64;
 pub(super) struct Buffers {
     batch: Batch,
     elements: Vec<Encoded>,
-    marks: Vec<u8>,
+    /// Keys, values and marks.
+    bytes: Vec<u8>,
     /// For each change of the batch, which changes of the transaction it stands for.
     runs: Vec<Range<usize>>,
     /// Changes of the batch before the first element.
     preamble: usize,
 }
 
-/// One element change in bytes.
+/// One element change in bytes. There are many, so they are kept small: memory that is touched for
+/// the first time costs more than what is written to it.
 #[derive(Debug, Clone)]
 struct Encoded {
     /// The place in the transaction.
-    index: usize,
+    index: u32,
     map: MapName,
     kind: Kind,
-    key: codec::Bytes,
-    value: codec::Bytes,
-    mark: Range<usize>,
+    /// Where key and value (right after it) and the mark are in the bytes.
+    key: u32,
+    key_length: u8,
+    value_length: u8,
+    mark: u32,
+    mark_length: u16,
+}
+
+impl Encoded {
+    fn key<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.key as usize..][..usize::from(self.key_length)]
+    }
+
+    fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let start = self.key as usize + usize::from(self.key_length);
+        &bytes[start..][..usize::from(self.value_length)]
+    }
+
+    fn mark<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.mark as usize..][..usize::from(self.mark_length)]
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +144,7 @@ impl NftDriver {
         buffers.preamble = batch.len();
         let runs = runs(&buffers.elements);
         for run in runs {
-            put(batch, &buffers.elements[run.clone()], &buffers.marks, &mut buffers.runs)?;
+            put(batch, &buffers.elements[run.clone()], &buffers.bytes, &mut buffers.runs)?;
         }
         if matches!(structure, Some(Part::Chains | Part::Whole)) {
             for chain in schema::chains() {
@@ -200,10 +221,12 @@ impl Buffers {
             .sum()
     }
 
+    /// A transaction has a few thousand changes at most: places fit 32 bits by far.
     fn encode(&mut self, changes: &[&Change]) {
         self.elements.clear();
-        self.marks.clear();
-        let mut last: Option<(&model::Owner, Range<usize>)> = None;
+        self.bytes.clear();
+        self.elements.reserve(changes.len());
+        let mut last: Option<(&Arc<Owner>, u32, u16)> = None;
         for (index, change) in changes.iter().enumerate() {
             let Change::Element { key, before, after, owner, .. } = change else { continue };
             let kind = match (before, after) {
@@ -211,22 +234,31 @@ impl Buffers {
                 (None, Some(_)) => Kind::Add,
                 (Some(_), Some(_)) => Kind::Replace,
             };
-            let mark = match &last {
-                Some((same, range)) if *same == &**owner => range.clone(),
+            let (mark, mark_length) = match last {
+                Some((same, mark, length)) if Arc::ptr_eq(same, owner) || same == owner => {
+                    (mark, length)
+                }
                 _ => {
-                    let start = self.marks.len();
-                    self.marks.extend_from_slice(&mark::encode(owner));
-                    start..self.marks.len()
+                    let start = self.bytes.len();
+                    mark::encode_into(owner, &mut self.bytes);
+                    (start as u32, (self.bytes.len() - start) as u16)
                 }
             };
-            last = Some((owner, mark.clone()));
+            last = Some((owner, mark, mark_length));
+            let encoded = codec::encode_key(key);
+            let value = after.as_ref().map_or(codec::NO_BYTES, codec::encode_value);
+            let start = self.bytes.len() as u32;
+            self.bytes.extend_from_slice(encoded.as_slice());
+            self.bytes.extend_from_slice(value.as_slice());
             self.elements.push(Encoded {
-                index,
+                index: index as u32,
                 map: key.map(),
                 kind,
-                key: codec::encode_key(key),
-                value: after.as_ref().map_or(codec::NO_BYTES, codec::encode_value),
+                key: start,
+                key_length: encoded.as_slice().len() as u8,
+                value_length: value.as_slice().len() as u8,
                 mark,
+                mark_length,
             });
         }
     }
@@ -252,21 +284,20 @@ fn runs(elements: &[Encoded]) -> Vec<Range<usize>> {
 fn put(
     batch: &mut Batch,
     run: &[Encoded],
-    marks: &[u8],
+    bytes: &[u8],
     runs: &mut Vec<Range<usize>>,
 ) -> Result<(), TooLong> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
-    let places = first.index..last.index + 1;
+    let places = first.index as usize..last.index as usize + 1;
     let set = observe::set_id(first.map);
     if first.kind != Kind::Add {
-        batch.delete_elements(&set, run.iter().map(|e| ElementRef::new(e.key.as_slice())))?;
+        batch.delete_elements(&set, run.iter().map(|e| ElementRef::new(e.key(bytes))))?;
         runs.push(places.clone());
     }
     if first.kind != Kind::Delete {
         let elements = run.iter().map(|element| {
-            let reference =
-                ElementRef::new(element.key.as_slice()).with_userdata(&marks[element.mark.clone()]);
-            match element.value.as_slice() {
+            let reference = ElementRef::new(element.key(bytes)).with_userdata(element.mark(bytes));
+            match element.value(bytes) {
                 [] => reference,
                 value => reference.with_value(value),
             }

@@ -1,9 +1,11 @@
 //! Reading the table: all of it, or the elements just changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use model::{Key, MapName, Owner, Value, mark};
+use model::mark::Mark;
+use model::{Key, MapName, Owner, OwnerKind, Uid, Value};
 use nfnl::{ElementRef, Error, Set, SetId, Socket, TableFlags, TableId};
 
 use super::compare::{self, Found};
@@ -118,7 +120,7 @@ impl NftDriver {
 
     /// Reads the elements with one dump of each map that has any of them.
     pub(super) fn read_back_all(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {
-        let mut found: BTreeMap<Key, Value> = BTreeMap::new();
+        let mut found: Vec<(Key, Value)> = Vec::with_capacity(self.population);
         for map in MapName::ALL {
             if keys.iter().all(|key| key.map() != map) {
                 continue;
@@ -134,7 +136,11 @@ impl NftDriver {
                 .map_err(failed("reading elements back"))?;
             found.extend(elements);
         }
-        Ok(keys.iter().map(|key| (*key, found.get(key).copied())).collect())
+        found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let value = |key: &Key| {
+            found.binary_search_by(|(other, _)| other.cmp(key)).ok().map(|place| found[place].1)
+        };
+        Ok(keys.iter().map(|key| (*key, value(key))).collect())
     }
 }
 
@@ -142,6 +148,7 @@ pub(super) fn set_id(map: MapName) -> SetId {
     SetId::new(schema::FAMILY, schema::TABLE, map.as_str())
 }
 
+/// One look. Whoever calls compares the generation before and after: parts need not do so again.
 fn read(socket: &mut Socket) -> Result<Look, Error> {
     let nothing = Look { found: None, elements: Vec::new(), strange: Vec::new() };
     let id = TableId::new(schema::FAMILY, schema::TABLE);
@@ -149,51 +156,99 @@ fn read(socket: &mut Socket) -> Result<Look, Error> {
     let sets = socket.sets(schema::FAMILY, Some(schema::TABLE))?;
     let chains = socket.chains(schema::FAMILY, Some(schema::TABLE))?;
     let rules = socket.rules(schema::FAMILY, Some(schema::TABLE), None)?;
-    let mut look = nothing;
-    // Owners own several elements each: one allocation an owner, not one an element.
-    let mut owners: HashMap<Vec<u8>, Arc<Owner>> = HashMap::new();
-    for set in &sets {
-        let Some(map) = MapName::parse(&set.name) else { continue };
-        let (elements, strange) = socket.fold_elements(
-            &set_id(map),
-            || (Vec::new(), Vec::new()),
-            |(elements, strange): &mut (Elements, Vec<_>), element| match take(
-                map,
-                element,
-                &mut owners,
-            ) {
-                Some(ours) => elements.push(ours),
-                None => strange.extend(element.to_element().ok().map(|e| (map, e))),
-            },
-        )?;
-        look.elements.extend(elements);
-        look.strange.extend(strange);
+    let ours = |set: &Set| Some((MapName::parse(&set.name)?, set.count));
+    let maps: Vec<(MapName, Option<u32>)> = sets.iter().filter_map(ours).collect();
+    let mut taken = Taken::with_room(&maps);
+    for (map, count) in maps {
+        // An empty hash costs its dump a walk over all of its buckets.
+        if count != Some(0) {
+            let step = |taken: &mut Taken, element: &ElementRef<'_>| taken.take(map, element);
+            (taken, _) = socket.fold_elements_once(&set_id(map), taken, step)?;
+        }
     }
-    look.found = Some(Found { table, sets, chains, rules });
-    Ok(look)
+    let Taken { elements, strange, .. } = taken;
+    Ok(Look { found: Some(Found { table, sets, chains, rules }), elements, strange })
+}
+
+/// Elements while they are being read.
+struct Taken {
+    elements: Elements,
+    strange: Vec<(MapName, nfnl::Element)>,
+    /// Owners own several elements each: one of them in memory is enough.
+    owners: HashMap<(OwnerKind, Uid), Arc<Owner>, BuildHasherDefault<Mixer>>,
+}
+
+impl Taken {
+    /// With room for as many elements as the kernel counts, as far as it does.
+    fn with_room(maps: &[(MapName, Option<u32>)]) -> Self {
+        let counts = || maps.iter().filter_map(|(_, count)| *count).map(|count| count as usize);
+        Self {
+            elements: Vec::with_capacity(counts().sum()),
+            strange: Vec::new(),
+            owners: HashMap::with_capacity_and_hasher(
+                counts().max().unwrap_or(0),
+                BuildHasherDefault::default(),
+            ),
+        }
+    }
+
+    fn take(&mut self, map: MapName, element: &ElementRef<'_>) {
+        match decode(map, element) {
+            Some((key, value)) => {
+                let owner = Mark::read(element.userdata).map(|mark| self.owner(mark));
+                self.elements.push((key, value, owner));
+            }
+            None => self.strange.extend(element.to_element().ok().map(|element| (map, element))),
+        }
+    }
+
+    fn owner(&mut self, mark: Mark<'_>) -> Arc<Owner> {
+        let place = self.owners.entry((mark.kind, mark.uid.clone()));
+        Arc::clone(place.or_insert_with(|| Arc::new(mark.owner())))
+    }
 }
 
 /// The element in our words; `None` if we could not have written it.
-fn take(
-    map: MapName,
-    element: &ElementRef<'_>,
-    owners: &mut HashMap<Vec<u8>, Arc<Owner>>,
-) -> Option<(Key, Value, Option<Arc<Owner>>)> {
+fn decode(map: MapName, element: &ElementRef<'_>) -> Option<(Key, Value)> {
     if element.timeout_ms.is_some() {
         // It would vanish by itself.
         return None;
     }
     let key = codec::decode_key(map, element.key)?;
-    let value = codec::decode_value(map, value_bytes(element)?)?;
-    let owner = match owners.get(element.userdata) {
-        Some(owner) => Some(Arc::clone(owner)),
-        None => mark::decode(element.userdata).map(|owner| {
-            let owner = Arc::new(owner);
-            owners.insert(element.userdata.to_vec(), Arc::clone(&owner));
-            owner
-        }),
-    };
-    Some((key, value, owner))
+    Some((key, codec::decode_value(map, value_bytes(element)?)?))
+}
+
+/// A quick hash for UIDs, which are random by themselves.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_ne_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // An odd number with bits everywhere (2^64 divided by the golden ratio); both halves of the
+        // product together depend on every bit.
+        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number.cast_unsigned() as u64);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// The bytes of the element's value, none for an element of a set; `None` for a verdict.

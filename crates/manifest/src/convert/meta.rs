@@ -186,7 +186,7 @@ mod tests {
             name: format!("{}{last}", "p".repeat(252)).into(),
         };
         let (a, b) = (synthetic_uid(&name('a')), synthetic_uid(&name('b')));
-        assert!(a.as_str().len() <= UID_MAX);
+        assert!(a.text().len() <= UID_MAX);
         assert_ne!(a, b);
     }
 }

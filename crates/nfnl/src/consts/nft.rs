@@ -123,6 +123,7 @@ super::constants! {
     NFTA_SET_HANDLE: u16 = 16;
     NFTA_SET_EXPR: u16 = 17;
     NFTA_SET_EXPRESSIONS: u16 = 18;
+    NFTA_SET_COUNT: u16 = 20;
     // nft_set_elem_flags
     NFT_SET_ELEM_INTERVAL_END: u32 = 1;
     NFT_SET_ELEM_CATCHALL: u32 = 2;

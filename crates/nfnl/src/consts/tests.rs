@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 /// Names this crate knows from newer kernels than the oldest supported headers, or that are not exported at all.
 const MAY_BE_MISSING: &[&str] = &[
     "NFT_TABLE_F_PERSIST",
+    "NFTA_SET_COUNT",
     "NFT_MSG_DESTROYTABLE",
     "NFT_MSG_DESTROYCHAIN",
     "NFT_MSG_DESTROYRULE",

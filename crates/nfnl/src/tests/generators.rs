@@ -316,6 +316,7 @@ pub(super) fn set() -> impl Strategy<Value = Set> {
                 userdata,
                 id: Some(id),
                 handle: None,
+                count: None,
             }
         })
 }

@@ -26,14 +26,39 @@ pub(crate) fn iptables_restore(mappings: &[Mapping]) -> String {
     text
 }
 
-/// Table, map with its size and chain, for `nft -f`.
+/// Table, maps, sets, chains and rules as the product has them, for `nft -f`. Without the flags
+/// `owner` and `persist`: the owner would be `nft`, which ends.
 pub(crate) fn nft_structure() -> String {
-    "add table inet peer\n\
-     add map inet peer npl4 { type inet_proto . inet_service : ipv4_addr . inet_service; size 65536; }\n\
-     add chain inet peer prerouting { type nat hook prerouting priority -110; }\n\
-     add rule inet peer prerouting fib daddr type local meta nfproto ipv4 \
-     dnat ip to meta l4proto . th dport map @npl4\n"
-        .to_owned()
+    let mut text = "add table inet peer\n".to_owned();
+    for (name, ip) in [("npl4", "ipv4_addr"), ("npl6", "ipv6_addr")] {
+        let types = format!("inet_proto . inet_service : {ip} . inet_service");
+        text += &format!("add map inet peer {name} {{ type {types}; size 65536; }}\n");
+    }
+    for (name, ip) in [("hairpin4", "ipv4_addr"), ("hairpin6", "ipv6_addr")] {
+        text += &format!("add set inet peer {name} {{ type {ip} . {ip}; size 16384; }}\n");
+    }
+    text += "add chain inet peer npl\n";
+    for (hook, priority) in [("prerouting", -110), ("output", -110), ("postrouting", 90)] {
+        let base = format!("type nat hook {hook} priority {priority}; policy accept;");
+        text += &format!("add chain inet peer {hook} {{ {base} }}\n");
+    }
+    for (chain, rule) in [
+        (
+            "npl",
+            "ip daddr != 127.0.0.0/8 fib daddr type local dnat ip to meta l4proto . th dport map @npl4",
+        ),
+        (
+            "npl",
+            "ip6 daddr != ::1 fib daddr type local dnat ip6 to meta l4proto . th dport map @npl6",
+        ),
+        ("prerouting", "jump npl"),
+        ("output", "jump npl"),
+        ("postrouting", "ip saddr . ip daddr @hairpin4 masquerade"),
+        ("postrouting", "ip6 saddr . ip6 daddr @hairpin6 masquerade"),
+    ] {
+        text += &format!("add rule inet peer {chain} {rule}\n");
+    }
+    text
 }
 
 /// All mappings in one `add element`, the fastest that `nft -f` does.
@@ -42,9 +67,10 @@ pub(crate) fn nft_elements(mappings: &[Mapping]) -> String {
     format!("add element inet peer npl4 {{ {} }}\n", elements.join(", "))
 }
 
-/// One element as nft writes it.
+/// One element as nft writes it, with as much of the mark as nft can say: the owner's name.
 pub(crate) fn nft_element(mapping: &Mapping) -> String {
-    format!("{} . {} : {} . {}", mapping.protocol, mapping.port, mapping.ip, mapping.pod_port)
+    let Mapping { protocol, port, ip, pod_port, owner, .. } = mapping;
+    format!("{protocol} . {port} comment \"{}\" : {ip} . {pod_port}", owner.qualified_name())
 }
 
 /// A set of the same keys, for `ipset restore`: membership only, it has no values.
@@ -72,6 +98,7 @@ mod tests {
         let mappings = Mapping::first(3);
         assert_eq!(iptables_restore(&mappings).matches("--to-destination").count(), 3);
         assert_eq!(ipset_restore(&mappings).matches("add npl").count(), 3);
-        assert!(nft_elements(&mappings).contains("tcp . 1026 : 10.128.0.3 . 8080, tcp . 1027"));
+        let elements = nft_elements(&mappings);
+        assert!(elements.contains("tcp . 1026 comment \"default/pod-1\" : 10.128.0.3 . 8080, "));
     }
 }

@@ -69,6 +69,11 @@ impl Known {
         self.listing = None;
     }
 
+    /// Whether a list is being read.
+    pub(crate) const fn is_listing(&self) -> bool {
+        self.listing.is_some()
+    }
+
     /// How many objects the list being read has named so far.
     pub(crate) fn listed(&self) -> usize {
         self.listing.as_ref().map_or(0, BTreeSet::len)

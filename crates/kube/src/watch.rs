@@ -1,0 +1,475 @@
+//! One kind: listed, watched, listed again. The life of a watch.
+//!
+//! ```text
+//!        list (streaming, else in pages) --> watch from its version --> ended: watch on from the last
+//!          ^                                     |
+//!          +--- 410, an older list, a doubt -----+--- lost, silent: not fresh; watch on after a wait
+//! ```
+//!
+//! Invariants: a version is taken over only from a complete list, an event or a bookmark; a list
+//! that is older than what we know is not believed; while nothing was heard for the patience, the
+//! kind is not fresh.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use model::{Event, ObjectKind};
+
+use crate::backoff::Backoff;
+use crate::door::Door;
+use crate::gate::State;
+use crate::known::Known;
+use crate::lines::{Arrived, Encoding, Lines, text};
+use crate::request::{self, ApiError};
+use crate::source::{EmptyList, Options, Shared};
+use crate::wire::{Bookmark, Head, Line, Page, Status};
+
+/// First and longest wait after something went wrong.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// How long the head of an answer, or the next part of a list, may take.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Objects in a page of a list.
+const PAGE: usize = 500;
+/// So often in a row a list may be older than what we know before it is believed: then the server's
+/// data were set back (restored from a backup), and will not come forward again.
+const OLDER_MAX: u32 = 10;
+/// So many watches in a row may be lost before it is listed again: the server may not know the
+/// version that we watch from (it was restored from a backup) and say so in its own words.
+const LOST_MAX: u32 = 5;
+/// A watch that was lost counts again once it has stood for so long, or said something.
+const SETTLED: Duration = Duration::from_secs(1);
+/// A watch that ends so soon was no watch: wait before the next.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// How lists are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    /// As the first events of a watch (KEP-3157).
+    Streaming,
+    /// Page by page: the server refuses the other.
+    Pages,
+}
+
+/// Why a stretch of watching ended.
+enum End {
+    /// The server closed it, as it does every few minutes.
+    Closed,
+    /// The version we watch from is gone; or what we know must be looked at again.
+    Relist(String),
+    /// Something broke.
+    Lost(ApiError),
+}
+
+/// See the module's documentation.
+pub(crate) struct Watch<'s, 'l> {
+    kind: ObjectKind,
+    door: &'s Door,
+    options: &'s Options,
+    shared: &'s Shared<'l>,
+    known: Known,
+    listing: Listing,
+    /// Failures of streaming lists in a row that may or may not mean that they are not served.
+    doubts: u32,
+    /// The version up to which everything is known.
+    version: Option<String>,
+    older: u32,
+    backoff: Backoff,
+    /// Whether nobody believes that the list is empty.
+    emptied: bool,
+    /// Whether the list that was begun last was read to its end.
+    complete: bool,
+    /// Watches in a row that could not be had.
+    lost: u32,
+}
+
+impl<'s, 'l> Watch<'s, 'l> {
+    pub(crate) fn new(
+        kind: ObjectKind,
+        door: &'s Door,
+        options: &'s Options,
+        shared: &'s Shared<'l>,
+    ) -> Self {
+        Self {
+            kind,
+            door,
+            options,
+            shared,
+            known: Known::new(kind),
+            listing: Listing::Streaming,
+            doubts: 0,
+            version: None,
+            older: 0,
+            backoff: Backoff::new(RETRY.0, RETRY.1),
+            emptied: false,
+            complete: false,
+            lost: 0,
+        }
+    }
+
+    /// Until nobody listens any more.
+    pub(crate) async fn run(mut self) {
+        let mut relist = true;
+        while !self.shared.is_over() {
+            let began = Instant::now();
+            self.complete &= !relist;
+            let end = match (relist, self.listing) {
+                (true, Listing::Streaming) => self.stream_list().await,
+                (true, Listing::Pages) => match self.page_list().await {
+                    Ok(()) => self.watch().await,
+                    Err(end) => end,
+                },
+                (false, _) => self.watch().await,
+            };
+            self.known.give_up_list();
+            relist = self.after(end, began.elapsed()).await;
+        }
+    }
+
+    /// Waits as long as the end of a stretch asks for; answers whether to list again.
+    async fn after(&mut self, end: End, lasted: Duration) -> bool {
+        let kind = self.kind.as_str();
+        match end {
+            End::Closed => {
+                if lasted < SHORT {
+                    self.wait(None).await;
+                }
+            }
+            End::Relist(why) => {
+                tracing::info!(kind, %why, "listing again");
+                self.shared.failed(self.kind, why, &self.known);
+                self.wait(None).await;
+                return true;
+            }
+            End::Lost(error) => {
+                let why = error.told();
+                tracing::warn!(kind, error = %why, "the watch is lost");
+                self.lost += 1;
+                self.shared.failed(self.kind, why, &self.known);
+                self.wait(error.retry_after()).await;
+            }
+        }
+        !self.complete || self.emptied || self.lost >= LOST_MAX
+    }
+
+    async fn wait(&mut self, asked: Option<Duration>) {
+        tokio::time::sleep(self.backoff.next(asked)).await;
+    }
+
+    fn query(&self, more: &str) -> String {
+        let path = request::path(self.kind);
+        let selector = request::selector(self.kind, &self.options.node);
+        let selector = selector.map(|s| format!("fieldSelector={s}&")).unwrap_or_default();
+        format!("{path}?{selector}{more}")
+    }
+
+    /// The timeout asked of the server: different for every watch, so that not all end at once.
+    fn timeout(&self) -> u64 {
+        let whole = self.options.watch_timeout.as_secs().max(2);
+        fastrand::u64(whole / 2..=whole)
+    }
+
+    // ------------------------------------------------------------------ lists
+
+    /// Lists by a watch that begins with everything, and stays in it.
+    async fn stream_list(&mut self) -> End {
+        let uri = self.query(&format!(
+            "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&\
+             allowWatchBookmarks=true&timeoutSeconds={}",
+            self.timeout()
+        ));
+        let body = match request::send(self.door, Method::GET, &uri, None, ANSWER).await {
+            Ok(body) => body,
+            Err(error) => {
+                // Servers without the feature call one of the parameters forbidden or invalid.
+                if matches!(error.code(), Some(400 | 422)) {
+                    tracing::info!(
+                        kind = self.kind.as_str(),
+                        error = %error.told(),
+                        "the API server serves no streaming lists; listing in pages"
+                    );
+                    self.listing = Listing::Pages;
+                    return self.page_list().await.err().unwrap_or(End::Closed);
+                }
+                return End::Lost(error);
+            }
+        };
+        self.known.begin_list();
+        let end = self.follow(Lines::new(body), true).await;
+        if self.known.is_listing() && !matches!(end, End::Relist(_)) {
+            // It never said that the list was complete: old servers ignore what they do not know.
+            self.doubts += 1;
+            if self.doubts >= 2 {
+                self.listing = Listing::Pages;
+                self.doubts = 0;
+            }
+            if matches!(end, End::Closed) {
+                let why = "the list broke off".to_owned();
+                return End::Lost(ApiError::Unreadable(why));
+            }
+        }
+        end
+    }
+
+    /// Lists page by page.
+    async fn page_list(&mut self) -> Result<(), End> {
+        self.known.begin_list();
+        let mut token = String::new();
+        loop {
+            let uri = self.query(&if token.is_empty() {
+                format!("limit={PAGE}")
+            } else {
+                format!("limit={PAGE}&continue={}", escaped(&token))
+            });
+            let page = self.page(&uri).await.map_err(|error| match error.code() {
+                // The rest of the list is no longer there: begin again.
+                Some(410) => End::Relist("410: the list went out of date half way".to_owned()),
+                _ => End::Lost(error),
+            })?;
+            let at = Instant::now();
+            let (json, encoding) = text(&page);
+            let page: Page<'_> = serde_json::from_str(&json).map_err(|error| {
+                End::Lost(ApiError::Unreadable(format!("a page of a list: {error}")))
+            })?;
+            let items = page.items.unwrap_or_default();
+            let events: Vec<Event> = items
+                .iter()
+                .filter_map(|item| self.known.applied(item.get(), encoding))
+                .collect();
+            self.tell(events, at);
+            token = page.metadata.r#continue;
+            if token.is_empty() {
+                return self.complete(&page.metadata.resource_version, at);
+            }
+            // Others have their turn: a list of ten thousand takes a while.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn page(&self, uri: &str) -> Result<Vec<u8>, ApiError> {
+        let body = request::send(self.door, Method::GET, uri, None, ANSWER).await?;
+        request::whole(body, ANSWER).await
+    }
+
+    /// A list is complete, up to this version.
+    fn complete(&mut self, version: &str, at: Instant) -> Result<(), End> {
+        if self.is_older(version) {
+            self.older += 1;
+            if self.older < OLDER_MAX {
+                let known = self.version.as_deref().unwrap_or_default();
+                let why = format!("the list is of version {version}, older than {known}, known");
+                return Err(End::Relist(why));
+            }
+            tracing::warn!(
+                kind = self.kind.as_str(),
+                version,
+                "lists stay older than what is known: the server's data were set back"
+            );
+        }
+        self.older = 0;
+        self.doubts = 0;
+        self.lost = 0;
+        self.complete = true;
+        self.backoff.reset();
+        let first = self.version.replace(version.to_owned()).is_none();
+        if self.known.listed() == 0 && self.is_unbelievable(first) {
+            self.known.give_up_list();
+            self.emptied = true;
+            let state = State::Emptied { known: self.known.count() };
+            self.shared.set(self.kind, state, &self.known);
+            return Ok(());
+        }
+        self.emptied = false;
+        let events = self.known.end_list();
+        self.tell(events, at);
+        self.fresh();
+        Ok(())
+    }
+
+    /// Whether an empty list contradicts what we know.
+    fn is_unbelievable(&self, first: bool) -> bool {
+        let known = self.known.count() > 0 || (first && self.options.adopted);
+        known && self.options.empty == EmptyList::IsDoubted
+    }
+
+    /// Versions are decimal numbers that grow (KEP-5504); where one is not, nothing is said.
+    fn is_older(&self, version: &str) -> bool {
+        let number = |text: &str| text.parse::<u128>().ok();
+        let known = self.version.as_deref().and_then(number);
+        matches!((number(version), known), (Some(new), Some(known)) if new < known)
+    }
+
+    fn fresh(&self) {
+        if !self.emptied {
+            self.shared.set(self.kind, State::Fresh, &self.known);
+        }
+    }
+
+    fn tell(&self, events: Vec<Event>, at: Instant) {
+        self.shared.tell(self.kind, events, at, &self.known);
+    }
+
+    // ---------------------------------------------------------------- watching
+
+    /// Watches on from the version that is known.
+    async fn watch(&mut self) -> End {
+        let Some(version) = self.version.clone() else {
+            return End::Relist("no list yet".to_owned());
+        };
+        let uri = self.query(&format!(
+            "watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
+            escaped(&version),
+            self.timeout()
+        ));
+        match request::send(self.door, Method::GET, &uri, None, ANSWER).await {
+            Ok(body) => self.follow(Lines::new(body), false).await,
+            // The version stays noted, to tell an older list by.
+            Err(error) if error.code() == Some(410) => End::Relist(error.told()),
+            Err(error) => End::Lost(error),
+        }
+    }
+
+    /// Takes in the lines of a watch until it ends.
+    async fn follow(&mut self, mut lines: Lines, mut listing: bool) -> End {
+        let mut settled = listing;
+        loop {
+            let patience = if listing { ANSWER } else { self.options.stale_after };
+            let patience = patience.min(self.options.stale_after);
+            let arrived = if settled {
+                lines.next(patience).await
+            } else {
+                // The server goes on where we stopped, so nothing was missed; but one that drops
+                // every watch at once must not look well in between.
+                let first = tokio::time::timeout(SETTLED, lines.next(patience)).await;
+                settled = !matches!(first, Ok(Ok(None) | Err(_)));
+                if settled {
+                    self.lost = 0;
+                    self.backoff.reset();
+                    self.fresh();
+                }
+                match first {
+                    Ok(arrived) => arrived,
+                    Err(_) => continue,
+                }
+            };
+            let Arrived { lines: arrived, at } = match arrived {
+                Ok(Some(arrived)) => arrived,
+                Ok(None) => return End::Closed,
+                Err(error) => return End::Lost(error),
+            };
+            let mut events = Vec::new();
+            for (line, encoding) in arrived {
+                match self.line(&line, encoding, &mut events) {
+                    Ok(Next::Go) => {}
+                    Ok(Next::ListEnds(version)) if listing => {
+                        self.tell(std::mem::take(&mut events), at);
+                        if let Err(end) = self.complete(&version, at) {
+                            return end;
+                        }
+                        listing = false;
+                    }
+                    Ok(Next::ListEnds(_)) => {}
+                    Err(end) => {
+                        self.tell(events, at);
+                        return end;
+                    }
+                }
+            }
+            let told = !events.is_empty();
+            self.tell(events, at);
+            if told && self.emptied && !listing {
+                return End::Relist("there are objects again after an empty list".to_owned());
+            }
+        }
+    }
+
+    /// Takes in one line.
+    fn line(
+        &mut self,
+        line: &str,
+        encoding: Encoding,
+        events: &mut Vec<Event>,
+    ) -> Result<Next, End> {
+        let unreadable = |error: serde_json::Error| {
+            // Something may have been missed: only a list tells what.
+            End::Relist(format!("a line of the watch cannot be read: {error}"))
+        };
+        let Line { r#type, object } = serde_json::from_str(line).map_err(unreadable)?;
+        let json = object.get();
+        match &*r#type {
+            "ADDED" | "MODIFIED" => events.extend(self.known.applied(json, encoding)),
+            "DELETED" if self.kind == ObjectKind::Node => {
+                // What a node holds is not let go because its Node object is gone.
+                self.emptied = true;
+                let state = State::Emptied { known: self.known.count() };
+                self.shared.set(self.kind, state, &self.known);
+            }
+            "DELETED" => events.extend(self.known.deleted(json)),
+            "BOOKMARK" => {
+                let version = self.note_version(json);
+                let bookmark: Bookmark = serde_json::from_str(json).unwrap_or_default();
+                if let (true, Some(version)) = (bookmark.ends_list(), version) {
+                    return Ok(Next::ListEnds(version));
+                }
+                return Ok(Next::Go);
+            }
+            "ERROR" => {
+                let status: Status = serde_json::from_str(json).unwrap_or_default();
+                let error = ApiError::of_status(status);
+                return Err(match error.code() {
+                    Some(410) => End::Relist(error.told()),
+                    _ => End::Lost(error),
+                });
+            }
+            other => {
+                return Err(End::Relist(format!("the watch says {other:?}, which is unknown")));
+            }
+        }
+        self.note_version(json);
+        Ok(Next::Go)
+    }
+
+    /// Notes how far everything is known. While a list is being read its objects come in any order.
+    fn note_version(&mut self, json: &str) -> Option<String> {
+        let head: Head<'_> = serde_json::from_str(json).ok()?;
+        let version = head.metadata.resource_version;
+        if version.is_empty() {
+            return None;
+        }
+        if !self.known.is_listing() {
+            self.version = Some(version.clone().into_owned());
+        }
+        Some(version.into_owned())
+    }
+}
+
+/// What follows from a line.
+enum Next {
+    /// The next line.
+    Go,
+    /// The list is complete, up to this version.
+    ListEnds(String),
+}
+
+/// A value in a query.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_query_is_escaped() {
+        assert_eq!(escaped("aB9-._~"), "aB9-._~");
+        assert_eq!(escaped("a+b/c=ä"), "a%2Bb%2Fc%3D%C3%A4");
+    }
+}

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 pub use drivers::nft::TableOwnership;
 use model::PortRange;
@@ -22,17 +23,27 @@ pub const SOCKET_DEFAULT: &str = "/run/netkeep/agent.sock";
 pub enum SourceSpec {
     /// A folder of manifests.
     Dir(PathBuf),
+    /// The Kubernetes API.
+    Kube,
 }
 
 /// A `--source` that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidSource {
     /// Neither `dir:PATH` nor `kube`.
-    #[error("{0:?} is not a source: write dir:PATH (a folder of manifests)")]
+    #[error(
+        "{0:?} is not a source: write dir:PATH (a folder of manifests) or kube (the API server)"
+    )]
     Unknown(String),
-    /// The Kubernetes API.
-    #[error("this build has no Kubernetes API source yet: use dir:PATH (a folder of manifests)")]
-    NoKube,
+}
+
+impl std::fmt::Display for SourceSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dir(path) => write!(f, "dir:{}", path.display()),
+            Self::Kube => f.write_str("kube"),
+        }
+    }
 }
 
 impl FromStr for SourceSpec {
@@ -40,7 +51,7 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, InvalidSource> {
         match text.split_once(':') {
             Some(("dir", path)) if !path.is_empty() => Ok(Self::Dir(path.into())),
-            None if text == "kube" => Err(InvalidSource::NoKube),
+            None if text == "kube" => Ok(Self::Kube),
             _ => Err(InvalidSource::Unknown(text.to_owned())),
         }
     }
@@ -53,7 +64,12 @@ pub struct Config {
     pub node: String,
     /// Where objects come from.
     pub source: SourceSpec,
-    /// Whether a folder without objects is believed.
+    /// How to reach the API server: a kubeconfig; `None`: as the Pod that we are, else as `kubectl`.
+    pub kubeconfig: Option<PathBuf>,
+    /// How long a watch may say nothing, not even a bookmark, before its kind counts as stale;
+    /// `None`: the default of `kube`.
+    pub stale_after: Option<Duration>,
+    /// Whether a folder, or a list, without objects is believed.
     pub empty: EmptyFolder,
     /// Where the journal and what is published are kept.
     pub state_dir: PathBuf,
@@ -70,6 +86,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The way to the API server.
+    pub fn access(&self) -> kube::Access {
+        self.kubeconfig.clone().map_or(kube::Access::Environment, kube::Access::Kubeconfig)
+    }
+
     /// The size hint of the mapping maps: every port of the range in all three protocols, rounded
     /// up, at least 65,536. A hint lets the kernel use a fixed hash, twice as fast to fill.
     pub fn map_size(&self) -> u32 {
@@ -85,7 +106,7 @@ mod tests {
     #[test]
     fn a_source_is_a_folder_and_anything_else_says_so() {
         assert_eq!("dir:/x:y".parse(), Ok(SourceSpec::Dir("/x:y".into())));
-        assert_eq!("kube".parse::<SourceSpec>(), Err(InvalidSource::NoKube));
+        assert_eq!("kube".parse(), Ok(SourceSpec::Kube));
         assert!(matches!("dir:".parse::<SourceSpec>(), Err(InvalidSource::Unknown(_))));
     }
 }

@@ -36,13 +36,31 @@ pub(crate) use memory::told;
 pub use ports::{PortSet, Ports};
 pub use settle::{Settled, Step};
 
-use crate::config::Config;
+use crate::config::{Config, SourceSpec};
 use crate::publish::Published;
 use crate::source::{ObjectName, SourceMessage};
 use quarantine::Quarantine;
 
 /// Namespace and name of a Pod.
 pub type PodName = (Box<str>, Box<str>);
+
+/// Where annotations are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outlet {
+    /// To files, which say in the objects' place what would be patched into them.
+    Files,
+    /// To the objects themselves: what is published comes back with the next event.
+    Api,
+}
+
+impl Outlet {
+    const fn of(source: &SourceSpec) -> Self {
+        match source {
+            SourceSpec::Dir(_) => Self::Files,
+            SourceSpec::Kube => Self::Api,
+        }
+    }
+}
 
 /// The state of one network namespace and everything that keeps it.
 #[derive(Debug)]
@@ -67,6 +85,8 @@ pub struct Keeper<D> {
     /// Owners that only the kernel has told of so far.
     adopted: BTreeSet<PodName>,
     source_problems: Vec<Finding>,
+    /// Where annotations are published.
+    outlet: Outlet,
     /// Flows that still have to be cut, as the journal has them.
     cuts: BTreeSet<StaleFlows>,
     /// What keeps the kernel from being reconciled, if anything does.
@@ -93,6 +113,7 @@ impl<D: Driver> Keeper<D> {
             unread: None,
             adopted: BTreeSet::new(),
             source_problems: Vec::new(),
+            outlet: Outlet::of(&config.source),
             cuts: BTreeSet::new(),
             trouble: None,
             journal_trouble: None,
@@ -160,6 +181,16 @@ impl<D: Driver> Keeper<D> {
         self.core.set_hold(message.hold);
     }
 
+    /// Whether the kernel held something of ours that no source has confirmed yet.
+    pub fn has_adopted(&self) -> bool {
+        !self.adopted.is_empty()
+    }
+
+    /// Why nothing is deleted, and what is wrong with the source, if anything.
+    pub fn source_health(&self) -> (Option<&Hold>, &[Finding]) {
+        (self.core.hold(), &self.source_problems)
+    }
+
     /// Whether the kernel holds something for a Pod that no source has told of.
     fn has_unconfirmed(&self) -> bool {
         self.adopted.iter().any(|name| self.is_unconfirmed(name))
@@ -183,10 +214,10 @@ impl<D: Driver> Keeper<D> {
         };
         let object = unknown.iter().find(wanted_by)?;
         Some(Hold::all(format!(
-                "{} {}/{} has not been readable since we started, and the kernel may hold what it wants",
-                object.kind.as_str(),
-                object.namespace,
-                object.name
+            "{} {}/{} has not been readable since we started, and the kernel may hold what it wants",
+            object.kind.as_str(),
+            object.namespace,
+            object.name
         )))
     }
 

@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::keeper::{Keeper, Settled, Step};
-use crate::source::SourceMessage;
+use crate::source::{Freshness, SourceMessage};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Op {
@@ -43,12 +43,18 @@ struct Code {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Source {
     source: &'static str,
+    kind: &'static str,
 }
 
 const NPL: Feature = Feature { feature: "npl" };
-const DIR: Source = Source { source: "dir" };
+const DIR: Source = Source { source: "dir", kind: "" };
 
 /// All metrics of the agent.
 #[derive(Debug)]
@@ -69,6 +75,9 @@ pub(crate) struct Metrics {
     held: Gauge,
     holds: Counter,
     fresh: Family<Source, Gauge>,
+    on_hold: Gauge,
+    publications: Family<Outcome, Counter>,
+    publications_waiting: Gauge,
     source_event: Family<Source, Gauge<f64, std::sync::atomic::AtomicU64>>,
     findings: Family<Code, Gauge>,
     generation: Gauge,
@@ -97,6 +106,9 @@ impl Metrics {
             held: Gauge::default(),
             holds: Counter::default(),
             fresh: Family::default(),
+            on_hold: Gauge::default(),
+            publications: Family::default(),
+            publications_waiting: Gauge::default(),
             source_event: Family::default(),
             findings: Family::default(),
             generation: Gauge::default(),
@@ -112,6 +124,9 @@ impl Metrics {
         // Visible at zero: an alert must be able to tell "none" from "not measured".
         for op in ["add", "replace", "delete"] {
             let _ = self.changes.get_or_create(&Op { op });
+        }
+        for result in ["done", "failed"] {
+            let _ = self.publications.get_or_create(&Outcome { result });
         }
         for kind in [ELEMENT, STRUCTURE] {
             let _ = self.drift.get_or_create(&kind);
@@ -181,20 +196,56 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
         };
         gauge("node_ports_leased", "Node ports promised to Pods", &self.leases);
+        gauge(
+            "on_hold",
+            "Whether deletions are withheld now: a source is not in sync",
+            &self.on_hold,
+        );
+        gauge(
+            "publications_waiting",
+            "Annotations that wait to be written to the API",
+            &self.publications_waiting,
+        );
         gauge("deletions_held", "Deletions withheld as a source is not in sync", &self.held);
         gauge("kernel_generation", "Ruleset generation last accounted for", &self.generation);
+        registry.register(
+            "publications",
+            "Annotations written to the API, by how it went",
+            self.publications.clone(),
+        );
         registry.register("source_fresh", "Whether the source is in sync", self.fresh.clone());
         registry.register("findings", "Open findings by code", self.findings.clone());
     }
 
     /// A source said something.
     pub(crate) fn source(&self, message: &SourceMessage) {
-        let fresh = i64::from(message.hold.is_none());
-        let before = self.fresh.get_or_create(&DIR).set(fresh);
-        if fresh == 0 && before == 1 {
+        let held = i64::from(message.hold.is_some());
+        if held == 1 && self.on_hold.set(held) == 0 {
             self.holds.inc();
         }
-        self.source_event.get_or_create(&DIR).set(now());
+        self.on_hold.set(held);
+        match &message.freshness {
+            Freshness::Folder => {
+                self.fresh.get_or_create(&DIR).set(1 - held);
+                self.source_event.get_or_create(&DIR).set(now());
+            }
+            Freshness::Kinds(kinds) => {
+                for (kind, fresh) in kinds {
+                    let source = Source { source: "kube", kind: kind.as_str() };
+                    self.fresh.get_or_create(&source).set(i64::from(*fresh));
+                    if *fresh {
+                        self.source_event.get_or_create(&source).set(now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The publisher to the API says how it does.
+    pub(crate) fn published(&self, report: &kube::Report) {
+        self.publications.get_or_create(&Outcome { result: "done" }).inc_by(report.done);
+        self.publications.get_or_create(&Outcome { result: "failed" }).inc_by(report.failed);
+        self.publications_waiting.set(level(report.waiting));
     }
 
     /// A step is over; `received` says when its causes were learnt of.

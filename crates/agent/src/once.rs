@@ -1,6 +1,6 @@
 //! One reconciliation, for `netkeep plan` and `netkeep apply`.
 //!
-//! Both read the folder once; `plan` looks and changes nothing, not even the journal; `apply` does
+//! Both read the folder, or list the API, once; `plan` looks and changes nothing, not even the journal; `apply` does
 //! what the agent would do, waits until flows are cut and annotations written, and ends.
 
 use std::time::{Duration, Instant};
@@ -15,7 +15,9 @@ use thiserror::Error;
 use crate::config::{Config, SourceSpec};
 use crate::keeper::{Keeper, PortSet, Ports, Settled, Step, told};
 use crate::lock::{self, LockError};
-use crate::publish::Publisher;
+use crate::publish::{Patch, PodRef, Publisher};
+use crate::run::pod_patch;
+use crate::source::SourceMessage;
 use crate::source::dir::{DirOptions, DirSource, WatchError};
 
 /// How often `apply` tries again before it says that it did not converge.
@@ -35,6 +37,9 @@ pub enum OnceError {
     /// The folder cannot be read.
     #[error(transparent)]
     Source(#[from] WatchError),
+    /// The Kubernetes API cannot be used.
+    #[error(transparent)]
+    Api(#[from] kube::ApiError),
 }
 
 /// What `apply` did.
@@ -64,9 +69,35 @@ fn driver(config: &Config) -> Result<NftDriver, DriverError> {
     NftDriver::open(NftOptions { ownership: config.ownership, map_size: config.map_size() })
 }
 
-fn source(config: &Config) -> Result<DirSource, WatchError> {
-    let SourceSpec::Dir(path) = &config.source;
-    DirSource::open(path, DirOptions { empty: config.empty, ..DirOptions::default() })
+/// What the source says now.
+fn objects(config: &Config, adopted: bool) -> Result<SourceMessage, OnceError> {
+    match &config.source {
+        SourceSpec::Dir(path) => {
+            let options = DirOptions { empty: config.empty, ..DirOptions::default() };
+            Ok(DirSource::open(path, options)?.initial())
+        }
+        SourceSpec::Kube => Ok(crate::source::kube::once(config, adopted)?),
+    }
+}
+
+/// Where annotations go, of a command that ends.
+enum Outlet {
+    Files(Publisher),
+    Api(kube::Once),
+}
+
+impl Outlet {
+    fn publish(&mut self, pod: &PodRef, patch: &Patch) -> Result<(), String> {
+        match self {
+            Self::Files(publisher) => {
+                publisher.publish(pod, patch).map(drop).map_err(|error| told(&error))
+            }
+            Self::Api(api) => {
+                let patch = pod_patch(pod.clone(), patch.clone());
+                api.publish(&patch).map_err(|error| error.told())
+            }
+        }
+    }
 }
 
 /// What would be done here.
@@ -78,8 +109,11 @@ pub fn plan(config: &Config) -> Result<Plan, OnceError> {
     if let Err(error) = keeper.read_journal(&config.state_dir) {
         tracing::debug!(error = %told(&error), "no journal");
     }
-    keeper.found_published(Publisher::new(&config.state_dir).read_all().published);
-    keeper.take_in(source(config)?.initial());
+    if let SourceSpec::Dir(_) = &config.source {
+        keeper.found_published(Publisher::new(&config.state_dir).read_all().published);
+    }
+    let adopted = keeper.has_adopted();
+    keeper.take_in(objects(config, adopted)?);
     Ok(keeper.plan())
 }
 
@@ -109,9 +143,16 @@ pub fn apply(config: &Config) -> Result<Applied, OnceError> {
     if let Err(error) = keeper.open_journal(&config.state_dir) {
         keeper.without_journal(&error);
     }
-    let mut publisher = Publisher::new(&config.state_dir);
-    keeper.found_published(publisher.read_all().published);
-    keeper.take_in(source(config)?.initial());
+    let mut outlet = match &config.source {
+        SourceSpec::Dir(_) => {
+            let mut publisher = Publisher::new(&config.state_dir);
+            keeper.found_published(publisher.read_all().published);
+            Outlet::Files(publisher)
+        }
+        SourceSpec::Kube => Outlet::Api(kube::Once::new(config.access())?),
+    };
+    let adopted = keeper.has_adopted();
+    keeper.take_in(objects(config, adopted)?);
 
     let mut trouble = Vec::new();
     let mut changes = 0;
@@ -120,8 +161,8 @@ pub fn apply(config: &Config) -> Result<Applied, OnceError> {
         let settled = keeper.settle(Instant::now());
         changes += settled.added + settled.replaced + settled.deleted;
         for (pod, patch) in &settled.publications {
-            if let Err(error) = publisher.publish(pod, patch) {
-                trouble.push(told(&error));
+            if let Err(error) = outlet.publish(pod, patch) {
+                trouble.push(error);
             }
         }
         step += 1;
@@ -131,7 +172,9 @@ pub fn apply(config: &Config) -> Result<Applied, OnceError> {
         std::thread::sleep(STEP_WAIT);
     };
     if !keeper.core().awaits_sync() {
-        trouble.extend(publisher.sweep(&keeper.pods()).iter().map(|error| told(error)));
+        if let Outlet::Files(publisher) = &mut outlet {
+            trouble.extend(publisher.sweep(&keeper.pods()).iter().map(|error| told(error)));
+        }
         if let Err(error) = cut(&mut keeper) {
             trouble.push(told(&error));
         }

@@ -1,7 +1,7 @@
 //! The agent's life: one loop, and the threads that feed it.
 //!
 //! ```text
-//! folder ---\                                    /--> publisher (journal synced, then files)
+//! folder, API\                                   /--> publisher (journal synced, then files or API)
 //! kernel ----> one channel --> the loop (Keeper) ---> cutter (stale flows)
 //! control --/                                    \--> metrics
 //! ```
@@ -10,6 +10,7 @@
 //! everything that waits in the channel is taken in before the kernel is written, so a burst
 //! becomes few transactions; no fixed minimum interval between two writes.
 
+mod announce;
 mod cutter;
 mod foreign;
 mod publisher;
@@ -33,7 +34,10 @@ use crate::metrics::Metrics;
 use crate::publish::{Publisher, Tampered};
 use crate::source::SourceMessage;
 use crate::source::dir::{DirOptions, DirSource, WatchError};
+use crate::source::kube::{Api, Told};
+use announce::Announcing;
 use foreign::{ForeignWrite, Repairs};
+pub(crate) use publisher::pod_patch;
 
 /// How often the kernel's generation is compared with the last one accounted for. Events tell of
 /// changes at once; this is for the events that were lost.
@@ -51,6 +55,8 @@ pub(crate) enum Input {
     Query(Query),
     Tampered(Tampered),
     Published(Vec<String>),
+    /// How publishing to the API goes.
+    Api(kube::Report),
     Cut(cutter::Cut),
     Stop(i32),
 }
@@ -67,6 +73,9 @@ pub enum AgentError {
     /// The folder cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),
+    /// The Kubernetes API cannot be configured.
+    #[error("cannot use the Kubernetes API")]
+    Api(#[from] kube::ConnectError),
     /// A thread, a signal handler or a socket could not be had.
     #[error("cannot {action}")]
     System {
@@ -125,6 +134,8 @@ struct Agent {
     sender: Sender<Input>,
     events: foreign::Events,
     publish_trouble: Vec<String>,
+    /// Events on objects, where there is an API to say them to.
+    announcing: Option<Announcing>,
     /// Whether everything that was mapped at the start was checked for stale flows.
     first_cut_done: bool,
     trouble_wait: Option<(Instant, Duration)>,
@@ -149,14 +160,18 @@ impl Agent {
                 None
             }
         };
-        let mut files = Publisher::new(&config.state_dir);
-        let found = files.read_all();
-        for problem in &found.problems {
-            tracing::warn!(error = %problem, "a published file cannot be read");
-        }
-        keeper.found_published(found.published);
-        watch_published(&files, sender)?;
-        let publisher = publisher::start(files, sync, sender.clone())
+        let mut announcing = None;
+        let outlet = match &config.source {
+            SourceSpec::Dir(_) => {
+                publisher::Outlet::Files(publish_to_files(config, &mut keeper, sender)?)
+            }
+            SourceSpec::Kube => {
+                let api = watch_api(config, keeper.has_adopted(), sender)?;
+                announcing = Some(Announcing::new(api.announcer, &config.node));
+                publisher::Outlet::Api(api.publisher)
+            }
+        };
+        let publisher = publisher::start(outlet, sync, sender.clone())
             .map_err(system("start the publisher's thread"))?;
         let cutter = cutter::start(sender.clone()).map_err(system("start the cutter's thread"))?;
         Ok(Self {
@@ -168,6 +183,7 @@ impl Agent {
             sender: sender.clone(),
             events: foreign::Events::NotJoined,
             publish_trouble: Vec::new(),
+            announcing,
             first_cut_done: false,
             trouble_wait: None,
             received: Vec::new(),
@@ -237,6 +253,10 @@ impl Agent {
             Input::Foreign(write) => self.foreign(write),
             Input::Tampered(tampered) => self.tampered(&tampered),
             Input::Published(trouble) => self.publish_trouble = trouble,
+            Input::Api(report) => {
+                self.metrics.published(&report);
+                self.publish_trouble = report.trouble;
+            }
             Input::Cut(cut) => {
                 self.metrics.cut(cut.flows);
                 self.keeper.cut_done(&cut.done);
@@ -269,6 +289,7 @@ impl Agent {
         if settled.added + settled.deleted >= TRIM_AT {
             netns::trim_memory();
         }
+        self.announce(&settled);
         self.hand_on(settled);
     }
 
@@ -340,7 +361,8 @@ fn log(settled: &Settled) {
 }
 
 fn watch_source(config: &Config, sender: &Sender<Input>) -> Result<(), AgentError> {
-    let SourceSpec::Dir(path) = &config.source;
+    // The API's watches began with its publisher: they share a thread.
+    let SourceSpec::Dir(path) = &config.source else { return Ok(()) };
     let source =
         DirSource::open(path, DirOptions { empty: config.empty, ..DirOptions::default() })?;
     let sender = sender.clone();
@@ -355,6 +377,34 @@ fn watch_source(config: &Config, sender: &Sender<Input>) -> Result<(), AgentErro
             let _ = sender.send(Input::Stop(0));
         }
     })
+}
+
+/// Begins to publish to files, from what the files say now.
+fn publish_to_files(
+    config: &Config,
+    keeper: &mut Keeper<NftDriver>,
+    sender: &Sender<Input>,
+) -> Result<Publisher, AgentError> {
+    let mut files = Publisher::new(&config.state_dir);
+    let found = files.read_all();
+    for problem in &found.problems {
+        tracing::warn!(error = %problem, "a published file cannot be read");
+    }
+    keeper.found_published(found.published);
+    watch_published(&files, sender)?;
+    Ok(files)
+}
+
+fn watch_api(config: &Config, adopted: bool, sender: &Sender<Input>) -> Result<Api, AgentError> {
+    let sender = sender.clone();
+    let tell = move |told| {
+        let input = match told {
+            Told::Source(message) => Input::Source(message),
+            Told::Published(report) => Input::Api(report),
+        };
+        sender.send(input).is_ok()
+    };
+    Ok(crate::source::kube::start(config, adopted, tell)?)
 }
 
 fn watch_published(files: &Publisher, sender: &Sender<Input>) -> Result<(), AgentError> {

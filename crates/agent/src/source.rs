@@ -3,6 +3,7 @@
 //! Owns: the message that every source sends. Each source is a module of its own.
 
 pub mod dir;
+pub mod kube;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -27,6 +28,17 @@ pub struct SourceMessage {
     /// Objects that the source knows to exist without knowing what they say, because they were
     /// never valid since the start. What the kernel holds for them should stay.
     pub unknown: BTreeSet<ObjectName>,
+    /// Which source, and how fresh what it says is.
+    pub freshness: Freshness,
     /// When the source learned of it: the start of the way from event to kernel.
     pub received: Instant,
+}
+
+/// How fresh what a source says is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    /// A folder: fresh or not as a whole, which the hold says.
+    Folder,
+    /// The Kubernetes API: each kind by itself.
+    Kinds(Vec<(model::ObjectKind, bool)>),
 }

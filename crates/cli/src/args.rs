@@ -28,6 +28,7 @@ pub(crate) enum Command {
 EXAMPLES:
     netkeep agent --node n1 --source dir:/etc/netkeep/manifests
     netkeep agent --node n1 --source dir:./manifests --state-dir ./state --metrics 127.0.0.1:9105
+    netkeep agent --node n1 --source kube --kubeconfig ~/.kube/config
 
 EXIT CODES: 0 stopped by a signal, 1 error, 2 bad usage")]
     Agent(AgentArgs),
@@ -114,10 +115,20 @@ pub(crate) struct SourceArgs {
     /// The name of this node: only its Pods count
     #[arg(long, env = "NETKEEP_NODE", value_name = "NAME", value_parser = node_name)]
     pub(crate) node: Option<String>,
-    /// Where objects come from: dir:PATH, a folder of manifests
-    #[arg(long, env = "NETKEEP_SOURCE", value_name = "dir:PATH")]
+    /// Where objects come from: dir:PATH, a folder of manifests, or kube, the API server
+    #[arg(long, env = "NETKEEP_SOURCE", value_name = "dir:PATH|kube")]
     pub(crate) source: Option<SourceSpec>,
-    /// Believe a folder without objects (otherwise it counts as unavailable and nothing is deleted)
+    /// How to reach the API server [default: the service account of the Pod that this runs in,
+    /// else as kubectl does]
+    #[arg(long, env = "NETKEEP_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Seconds without a word from a watch, not even a bookmark, until what it told counts as
+    /// stale and nothing is deleted because of it [default: 100]
+    #[arg(long, env = "NETKEEP_KUBE_STALE_AFTER", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) kube_stale_after: Option<u32>,
+    /// Believe a folder or a list without objects (otherwise it counts as unavailable and nothing
+    /// is deleted)
     #[arg(long)]
     pub(crate) allow_empty: bool,
     /// Where the journal and the published annotations are kept [default: /var/lib/netkeep]

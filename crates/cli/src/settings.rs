@@ -6,6 +6,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use agent::config::{Config, EmptyFolder, STATE_DIR_DEFAULT, SourceSpec, TableOwnership};
 use model::PortRange;
@@ -22,6 +23,8 @@ struct File {
     node: Option<String>,
     #[serde(deserialize_with = "parsed")]
     source: Option<SourceSpec>,
+    kubeconfig: Option<PathBuf>,
+    kube_stale_after: Option<u32>,
     allow_empty: Option<bool>,
     state_dir: Option<PathBuf>,
     socket: Option<PathBuf>,
@@ -77,7 +80,15 @@ fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
     let empty = args.allow_empty || file.allow_empty.unwrap_or(false);
     Ok(Config {
         node: args.node.or(file.node).ok_or(BadUsage::Missing("--node NAME"))?,
-        source: args.source.or(file.source).ok_or(BadUsage::Missing("--source dir:PATH"))?,
+        source: args
+            .source
+            .or(file.source)
+            .ok_or(BadUsage::Missing("--source dir:PATH or --source kube"))?,
+        kubeconfig: args.kubeconfig.or(file.kubeconfig),
+        stale_after: args
+            .kube_stale_after
+            .or(file.kube_stale_after)
+            .map(|seconds| Duration::from_secs(seconds.max(1).into())),
         empty: if empty { EmptyFolder::MeansNoObjects } else { EmptyFolder::IsUnavailable },
         state_dir: args.state_dir.or(file.state_dir).unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
         socket: None,
@@ -132,6 +143,7 @@ mod tests {
         assert_eq!(file.npl_port_range.unwrap().len(), 1_000);
         assert_eq!(file.log_level, Some(LevelFilter::WARN));
         assert!(serde_saphyr::from_str::<File>("nodes: n1").is_err());
-        assert!(serde_saphyr::from_str::<File>("source: kube").is_err());
+        assert!(serde_saphyr::from_str::<File>("source: kube").is_ok());
+        assert!(serde_saphyr::from_str::<File>("source: kubernetes").is_err());
     }
 }

@@ -24,9 +24,9 @@ const CONTROLLER: &str = "netkeep.dev/agent";
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 /// The same word within this time is the same Event. API servers keep Events for an hour.
-const SERIES: Duration = Duration::from_secs(30 * 60);
+const SERIES: Duration = Duration::from_mins(30);
 /// An Event that goes on is written again at most this often.
-const REFRESH: Duration = Duration::from_secs(5 * 60);
+const REFRESH: Duration = Duration::from_mins(5);
 /// Words kept in mind, and words that may wait.
 const KEPT: usize = 1_000;
 /// How often one Event is tried.
@@ -68,7 +68,7 @@ pub struct Announcer {
 
 impl Announcer {
     /// An announcer for this node and its work, which runs until every announcer is dropped.
-    pub fn new(door: Arc<Door>, node: &str) -> (Self, impl Future<Output = ()>) {
+    pub fn new(door: Arc<Door>, node: &str) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (sender, receiver) = channel(KEPT);
         let work = Work { door, node: node.to_owned(), said: BTreeMap::new() };
         (Self { sender }, work.run(receiver))
@@ -118,8 +118,10 @@ impl Work {
             if now.duration_since(said.written) < REFRESH {
                 return Ok(());
             }
-            said.event.series =
-                Some(EventSeries { count: said.count, last_observed_time: MicroTime(Timestamp::now()) });
+            said.event.series = Some(EventSeries {
+                count: said.count,
+                last_observed_time: MicroTime(Timestamp::now()),
+            });
             let (uri, name) = place(&said.event);
             let patch = serde_json::json!({ "series": said.event.series });
             let body = ("application/merge-patch+json", patch.to_string().into_bytes());
@@ -163,7 +165,11 @@ fn event(announcement: &Announcement, node: &str) -> Event {
         "" => "default",
         namespace => namespace,
     };
-    let name = format!("{}.{:016x}", regarding.name.chars().take(200).collect::<String>(), fastrand::u64(..));
+    let name = format!(
+        "{}.{:016x}",
+        regarding.name.chars().take(200).collect::<String>(),
+        fastrand::u64(..)
+    );
     Event {
         metadata: ObjectMeta {
             name: Some(name),

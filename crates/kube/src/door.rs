@@ -105,6 +105,11 @@ impl Door {
         Ok(client)
     }
 
+    /// Whether the configuration can be used at all. Asks nobody.
+    pub async fn check(&self) -> Result<(), ConnectError> {
+        self.client().await.map(drop)
+    }
+
     /// The server does not know us: the next request is made with the configuration read anew.
     pub(crate) fn renew(&self) {
         let mut state = self.state();
@@ -128,10 +133,8 @@ async fn connect(access: &Access) -> Result<Client, ConnectError> {
 async fn config(access: &Access) -> Result<Config, ConnectError> {
     match access {
         Access::Kubeconfig(path) => {
-            let failed = |source| ConnectError::Kubeconfig {
-                path: path.clone(),
-                source: Box::new(source),
-            };
+            let failed =
+                |source| ConnectError::Kubeconfig { path: path.clone(), source: Box::new(source) };
             let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
             let proxied = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
             let proxied = proxied.into_iter().any(|cluster| cluster.proxy_url.is_some());
@@ -180,8 +183,7 @@ fn is_excepted(host: &str, list: &str) -> bool {
         match host.parse::<std::net::IpAddr>() {
             Ok(ip) => in_block(ip, entry),
             Err(_) => {
-                host == entry
-                    || host.strip_suffix(entry).is_some_and(|front| front.ends_with('.'))
+                host == entry || host.strip_suffix(entry).is_some_and(|front| front.ends_with('.'))
             }
         }
     })
@@ -223,9 +225,11 @@ mod tests {
         ] {
             assert!(is_excepted(host, list), "{host} in {list}");
         }
-        for (host, list) in
-            [("10.96.0.1", "10.0.0.0/12"), ("badexample.com", "example.com"), ("fd00::1", "10.0.0.0/0")]
-        {
+        for (host, list) in [
+            ("10.96.0.1", "10.0.0.0/12"),
+            ("badexample.com", "example.com"),
+            ("fd00::1", "10.0.0.0/0"),
+        ] {
             assert!(!is_excepted(host, list), "{host} in {list}");
         }
     }

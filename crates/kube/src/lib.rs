@@ -33,7 +33,7 @@ mod wire;
 
 pub use announce::{Announcement, Announcer, Regarding};
 pub use door::{Access, ConnectError, Door};
-pub use once::list_once;
+pub use once::{Once, list_once};
 pub use publish::{Patch, PodPatch, Publisher, Report};
 pub use request::ApiError;
-pub use source::{Message, Options, Source};
+pub use source::{EmptyList, Message, Options, Source};

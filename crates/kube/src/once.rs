@@ -6,9 +6,40 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::door::{ConnectError, Door};
+use crate::door::{Access, ConnectError, Door};
+use crate::publish::{self, Patch, PodPatch};
 use crate::request::ApiError;
 use crate::source::{Message, Options, Source};
+
+/// Patches, one after the other, for a command that ends.
+#[derive(Debug)]
+pub struct Once {
+    door: Door,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Once {
+    /// Asks nobody yet.
+    pub fn new(access: Access) -> Result<Self, ApiError> {
+        Ok(Self { door: Door::new(access), runtime: runtime()? })
+    }
+
+    /// Publishes one annotation. A Pod that is gone needs none.
+    pub fn publish(&self, patch: &PodPatch) -> Result<(), ApiError> {
+        if patch.patch == Patch::Forget {
+            return Ok(());
+        }
+        match self.runtime.block_on(publish::send(&self.door, patch)) {
+            Err(error) if publish::is_gone(&error) => Ok(()),
+            answer => answer,
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ApiError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(ConnectError::Runtime)?)
+}
 
 /// Lists every kind once. What could not be listed within `patience` is said in the message's hold
 /// and problems, which are those of a source that is not in sync.
@@ -17,11 +48,7 @@ pub fn list_once(
     options: Options,
     patience: Duration,
 ) -> Result<Message, ApiError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ConnectError::Runtime)?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         // Said at once, not after the patience: nothing that could come would help.
         door.client().await?;
         let last: RefCell<Option<Message>> = RefCell::new(None);
@@ -35,8 +62,8 @@ pub fn list_once(
             // The watches would go on waiting for what nobody wants to hear any more.
             std::future::poll_fn(|context| {
                 let ended = run.as_mut().poll(context).is_ready();
-                let listed = last.borrow().as_ref().is_some_and(|message| message.listed);
-                if ended || listed { Poll::Ready(()) } else { Poll::Pending }
+                let complete = last.borrow().as_ref().is_some_and(|message| message.listed);
+                if ended || complete { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
         };

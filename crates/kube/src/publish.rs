@@ -28,7 +28,7 @@ const AT_ONCE: usize = 4;
 /// hold 500 Pods, and a cluster thousands of nodes.
 const RATE: (f64, f64) = (50.0, 200.0);
 /// First and longest wait before a patch is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_mins(1));
 /// Without the right to patch nothing changes soon.
 const FORBIDDEN: Duration = Duration::from_secs(30);
 
@@ -85,8 +85,8 @@ impl Publisher {
     /// A publisher and its work, which runs until every publisher is dropped.
     pub fn new(
         door: Arc<Door>,
-        report: impl FnMut(Report),
-    ) -> (Self, impl Future<Output = ()>) {
+        report: impl FnMut(Report) + Send,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, jobs) = unbounded_channel();
         let queue = Queue { waiting: BTreeMap::new(), busy: BTreeMap::new(), paused: None };
         let work = Work { door, queue, tokens: Tokens::new(), flying: JoinSet::new(), report };
@@ -152,7 +152,7 @@ impl Queue {
         Some(self.paused.map_or(due, |paused| paused.max(due)))
     }
 
-    fn take(&mut self, now: Instant) -> Option<(Name, Uid, Patch)> {
+    fn take(&mut self, now: Instant) -> Option<(Name, PodPatch)> {
         if self.paused.is_some_and(|until| now < until) {
             return None;
         }
@@ -162,9 +162,10 @@ impl Queue {
         };
         let name = self.waiting.iter().find(ready).map(|(name, _)| name.clone())?;
         let waiting = self.waiting.remove(&name)?;
-        let taken = (name.clone(), waiting.uid.clone(), waiting.patch.clone());
-        self.busy.insert(name, waiting);
-        Some(taken)
+        let (namespace, pod) = name.clone();
+        let (uid, patch) = (waiting.uid.clone(), waiting.patch.clone());
+        self.busy.insert(name.clone(), waiting);
+        Some((name, PodPatch { namespace, name: pod, uid, patch }))
     }
 
     /// A patch is back with its answer.
@@ -186,7 +187,7 @@ impl Queue {
         if !self.waiting.contains_key(name) {
             let wait = match verdict {
                 // It would be refused again: only another value helps. Told as long as it stands.
-                Verdict::Hopeless => Duration::from_secs(3_600),
+                Verdict::Hopeless => Duration::from_hours(1),
                 _ => sent.backoff.next(error.retry_after()).max(wait),
             };
             sent.due = now + wait;
@@ -317,10 +318,10 @@ impl<R: FnMut(Report)> Work<R> {
             if let Err(wait) = self.tokens.take(now) {
                 return Some(now + wait);
             }
-            let (name, uid, patch) = self.queue.take(now)?;
+            let (name, patch) = self.queue.take(now)?;
             let door = Arc::clone(&self.door);
             self.flying.spawn(async move {
-                let answer = send(&door, &name, &uid, &patch).await;
+                let answer = send(&door, &patch).await;
                 (name, answer)
             });
         }
@@ -349,17 +350,20 @@ impl<R: FnMut(Report)> Work<R> {
     }
 }
 
-async fn send(
-    door: &Door,
-    (namespace, name): &Name,
-    uid: &Uid,
-    patch: &Patch,
-) -> Result<(), ApiError> {
+/// Whether an answer means that the Pod is gone, or another one by now.
+pub(crate) fn is_gone(error: &ApiError) -> bool {
+    Verdict::of(error) == Verdict::Gone
+}
+
+/// Sends one patch.
+pub(crate) async fn send(door: &Door, patch: &PodPatch) -> Result<(), ApiError> {
+    let PodPatch { namespace, name, uid, patch } = patch;
     let value = match patch {
         Patch::Value(value) => json!(value),
         Patch::Remove | Patch::Forget => json!(null),
     };
-    let body = json!({ "metadata": { "uid": uid.to_string(), "annotations": { ANNOTATION: value } } });
+    let body =
+        json!({ "metadata": { "uid": uid.to_string(), "annotations": { ANNOTATION: value } } });
     let uri = format!("/api/v1/namespaces/{namespace}/pods/{name}/status?fieldManager=netkeep");
     let body = ("application/merge-patch+json", body.to_string().into_bytes());
     let answer = request::send(door, Method::PATCH, &uri, Some(body), ANSWER).await?;

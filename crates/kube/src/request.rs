@@ -18,7 +18,7 @@ const ANSWER_MAX: usize = 256 << 20;
 /// How much of an error's answer is read.
 const ERROR_MAX: usize = 64 << 10;
 /// The longest wait that a server's `Retry-After` is followed for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 /// How we call ourselves.
 const USER_AGENT: &str = concat!("netkeep/", env!("CARGO_PKG_VERSION"));
 

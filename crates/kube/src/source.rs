@@ -106,6 +106,8 @@ impl Source {
     }
 }
 
+/// What is wrong with the objects of a kind, and which were never understood.
+type Wrong = (Vec<Finding>, BTreeSet<ObjectName>);
 type Listener<'l> = Box<dyn FnMut(Message) -> ControlFlow<()> + 'l>;
 
 /// What the watches have in common. They take turns on one thread.
@@ -115,7 +117,7 @@ pub(crate) struct Shared<'l> {
     /// What was said before every kind was listed.
     early: RefCell<Vec<Event>>,
     /// What is wrong with objects, by kind.
-    wrong: RefCell<BTreeMap<ObjectKind, (Vec<Finding>, BTreeSet<ObjectName>)>>,
+    wrong: RefCell<BTreeMap<ObjectKind, Wrong>>,
     over: Cell<bool>,
 }
 

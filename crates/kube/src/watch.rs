@@ -10,6 +10,7 @@
 //! that is older than what we know is not believed; while nothing was heard for the patience, the
 //! kind is not fresh.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -231,10 +232,8 @@ impl<'s, 'l> Watch<'s, 'l> {
                 End::Lost(ApiError::Unreadable(format!("a page of a list: {error}")))
             })?;
             let items = page.items.unwrap_or_default();
-            let events: Vec<Event> = items
-                .iter()
-                .filter_map(|item| self.known.applied(item.get(), encoding))
-                .collect();
+            let events: Vec<Event> =
+                items.iter().filter_map(|item| self.known.applied(item.get(), encoding)).collect();
             self.tell(events, at);
             token = page.metadata.r#continue;
             if token.is_empty() {
@@ -359,7 +358,6 @@ impl<'s, 'l> Watch<'s, 'l> {
             let mut events = Vec::new();
             for (line, encoding) in arrived {
                 match self.line(&line, encoding, &mut events) {
-                    Ok(Next::Go) => {}
                     Ok(Next::ListEnds(version)) if listing => {
                         self.tell(std::mem::take(&mut events), at);
                         if let Err(end) = self.complete(&version, at) {
@@ -367,7 +365,7 @@ impl<'s, 'l> Watch<'s, 'l> {
                         }
                         listing = false;
                     }
-                    Ok(Next::ListEnds(_)) => {}
+                    Ok(Next::Go | Next::ListEnds(_)) => {}
                     Err(end) => {
                         self.tell(events, at);
                         return end;
@@ -457,7 +455,8 @@ fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // writing to a string does not fail
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

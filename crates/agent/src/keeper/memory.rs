@@ -25,11 +25,8 @@ impl<D: Driver> Keeper<D> {
             .collect();
         // Of a Pod that we know and that carried no annotation, this is known too: an annotation on
         // it was written while we were away.
-        let mut seen: BTreeMap<Uid, String> = remembered
-            .leases
-            .iter()
-            .map(|lease| (Uid::new(&lease.uid), String::new()))
-            .collect();
+        let mut seen: BTreeMap<Uid, String> =
+            remembered.leases.iter().map(|lease| (Uid::new(&lease.uid), String::new())).collect();
         seen.extend(self.seen.iter().map(|(uid, text)| (uid.clone(), text.to_string())));
         self.cuts = remembered.cuts.into_iter().collect();
         let leases = remembered.leases.into_iter().map(lease).collect();
@@ -57,10 +54,8 @@ impl<D: Driver> Keeper<D> {
         self.journal_trouble = journal.write().err().map(|error| told(&error));
         if self.journal_trouble.is_none() && journal.wants_compaction() {
             let leases: Vec<_> = self.core.leases().map(|lease| noted(&lease)).collect();
-            let seen = self
-                .seen
-                .iter()
-                .map(|(uid, text)| (uid.to_string(), Some(text.to_string())));
+            let seen =
+                self.seen.iter().map(|(uid, text)| (uid.to_string(), Some(text.to_string())));
             let cuts = self.cuts.iter().cloned();
             let compacted = journal.compact(leases.into_iter(), seen, cuts);
             self.journal_trouble = compacted.err().map(|error| told(&error));

@@ -10,7 +10,7 @@ use drivers::Driver;
 use model::{Event, Object, ObjectKind, Pod, Uid};
 use plan::{Annotation, Publication};
 
-use super::{Keeper, PodName};
+use super::{Keeper, Outlet, PodName};
 use crate::publish::{Patch, PodRef, Published};
 
 impl<D: Driver> Keeper<D> {
@@ -79,7 +79,7 @@ impl<D: Driver> Keeper<D> {
         let before = self.seen.get(&uid).map(|text| &**text);
         let unchanged = before == pod.npl_annotation.as_deref();
         if !unchanged {
-            if pod.npl_annotation.is_none() {
+            if pod.npl_annotation.is_none() && self.outlet == Outlet::Files {
                 // A file that asks for its removal has nothing to ask for any more.
                 self.core.doubt_published(&uid);
             }
@@ -128,12 +128,18 @@ impl<D: Driver> Keeper<D> {
         patches
     }
 
+    /// Whether the object may carry an annotation. What the API was told is on the object before the
+    /// event that shows it.
+    fn carries(&self, uid: &Uid) -> bool {
+        self.outlet == Outlet::Api || self.seen.contains_key(uid)
+    }
+
     fn patch(&mut self, publication: Publication) -> (PodRef, Patch) {
         let Publication { namespace, name, uid, annotation } = publication;
         let patch = match annotation {
             Annotation::Set(text) => Patch::Value(text),
             // The object itself still carries one: it is to be taken off.
-            Annotation::Remove if self.seen.contains_key(&uid) => Patch::Null,
+            Annotation::Remove if self.carries(&uid) => Patch::Null,
             Annotation::Remove => Patch::Nothing,
         };
         let file = (namespace.clone(), name.clone());

@@ -1,5 +1,7 @@
 //! The publisher's thread: the journal onto the disk, then the annotations into their files.
 //!
+//! With the API as the source they go to the objects themselves, by the API's own publisher.
+//!
 //! Invariant: nothing is published that the journal on the disk does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +14,14 @@ use super::Input;
 use crate::failpoint;
 use crate::keeper::{PodName, told};
 use crate::publish::{Patch, PodRef, Publisher};
+
+/// Where annotations go.
+pub(super) enum Outlet {
+    /// Into files.
+    Files(Publisher),
+    /// To the API, whose publisher tries again by itself and tells how it goes.
+    Api(kube::Publisher),
+}
 
 /// How long after a failure the same file is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -29,18 +39,18 @@ pub(super) enum Job {
 
 /// Starts the thread. `sync` is the journal's file.
 pub(super) fn start(
-    publisher: Publisher,
+    outlet: Outlet,
     sync: Option<File>,
     input: Sender<Input>,
 ) -> io::Result<Sender<Job>> {
     let (sender, receiver) = mpsc::channel();
-    let thread = Thread { publisher, sync, input, failed: BTreeMap::new(), told: false };
+    let thread = Thread { outlet, sync, input, failed: BTreeMap::new(), told: false };
     std::thread::Builder::new().name("publisher".into()).spawn(move || thread.run(&receiver))?;
     Ok(sender)
 }
 
 struct Thread {
-    publisher: Publisher,
+    outlet: Outlet,
     sync: Option<File>,
     input: Sender<Input>,
     /// By name: what is to be said of a newer Pod takes the place of what could not be said of an
@@ -60,12 +70,15 @@ impl Thread {
             match job {
                 Ok(Job::Publish(patches)) => self.publish(patches),
                 Ok(Job::Sweep(pods)) => {
-                    let trouble = self.publisher.sweep(&pods);
-                    self.tell(trouble.iter().map(|error| told(error)).collect());
+                    if let Outlet::Files(publisher) = &mut self.outlet {
+                        let trouble = publisher.sweep(&pods);
+                        self.tell(trouble.iter().map(|error| told(error)).collect());
+                    }
                 }
-                Ok(Job::Finish(done)) => {
-                    let _ = done.send(());
-                }
+                Ok(Job::Finish(done)) => match &self.outlet {
+                    Outlet::Files(_) => drop(done.send(())),
+                    Outlet::Api(publisher) => publisher.finish(done),
+                },
                 Err(RecvTimeoutError::Timeout) => {
                     let again = std::mem::take(&mut self.failed);
                     self.publish(again.into_values().collect());
@@ -84,9 +97,16 @@ impl Thread {
         }
         failpoint::hit("publish:journal-synced");
         for (pod, patch) in patches {
+            let publisher = match &mut self.outlet {
+                Outlet::Files(publisher) => publisher,
+                Outlet::Api(publisher) => {
+                    publisher.publish(pod_patch(pod, patch));
+                    continue;
+                }
+            };
             let name = (pod.namespace.clone(), pod.name.clone());
             self.failed.remove(&name);
-            if let Err(error) = self.publisher.publish(&pod, &patch) {
+            if let Err(error) = publisher.publish(&pod, &patch) {
                 trouble.push(told(&error));
                 self.failed.insert(name, (pod, patch));
             }
@@ -101,4 +121,15 @@ impl Thread {
             let _ = self.input.send(Input::Published(trouble));
         }
     }
+}
+
+/// A patch in the words of the API's publisher.
+pub(crate) fn pod_patch(pod: PodRef, patch: Patch) -> kube::PodPatch {
+    let PodRef { namespace, name, uid } = pod;
+    let patch = match patch {
+        Patch::Value(value) => kube::Patch::Value(value),
+        Patch::Null => kube::Patch::Remove,
+        Patch::Nothing => kube::Patch::Forget,
+    };
+    kube::PodPatch { namespace, name, uid, patch }
 }

@@ -24,10 +24,17 @@ impl Agent {
                 let trouble = self.keeper.trouble();
                 let in_sync = !self.keeper.core().awaits_sync();
                 let ready = trouble.is_none() && in_sync && self.converged;
+                let (hold, problems) = self.keeper.source_health();
+                let unavailable = problems
+                    .iter()
+                    .filter(|finding| finding.code == FindingCode::SourceUnavailable);
+                let source: Vec<&str> = unavailable.map(|finding| &*finding.message).collect();
                 let json = json!({
                     "healthy": trouble.is_none(),
                     "ready": ready,
                     "inSync": in_sync,
+                    "hold": hold.map(|hold| &hold.reason),
+                    "source": source,
                     "trouble": trouble,
                 });
                 Answer::Data { json, text: None }
@@ -54,9 +61,11 @@ impl Agent {
                 subject: "published annotations".into(),
                 message: trouble.clone(),
                 evidence: Vec::new(),
-                advice: "make the state directory writable and give it room; it is tried again by \
-                     itself"
-                    .into(),
+                advice:
+                    "if it is a file, make the state directory writable and give it room; if it \
+                         is the API, look at its answer and at the rights of our account; it is \
+                         tried again by itself"
+                        .into(),
                 fixable: false,
             }
         }));

@@ -39,7 +39,7 @@ use self::contents::{Contents, Deletions};
 use self::file::{Reading, Refusal, Signature};
 use self::tree::{Tree, Via};
 use self::watches::{LeadsTo, Watches};
-use super::{ObjectName, SourceMessage};
+use super::{Freshness, ObjectName, SourceMessage};
 
 /// How long nothing more may go before a deletion is told.
 const QUIET: Duration = Duration::from_millis(50);
@@ -192,7 +192,15 @@ impl DirSource {
         let told = self.say();
         self.told = Some(told.clone());
         let Told { problems, hold, unread, unknown } = told;
-        SourceMessage { events, problems, hold, unread, unknown, received }
+        SourceMessage {
+            events,
+            problems,
+            hold,
+            unread,
+            unknown,
+            freshness: Freshness::Folder,
+            received,
+        }
     }
 
     /// What ends [`DirSource::watch`].

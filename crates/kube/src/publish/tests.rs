@@ -10,7 +10,12 @@ fn patch(name: &str, uid: &str, value: &str) -> PodPatch {
 }
 
 fn refused(code: u16, message: &str) -> ApiError {
-    ApiError::Refused { code, reason: String::new(), message: message.to_owned(), retry_after: None }
+    ApiError::Refused {
+        code,
+        reason: String::new(),
+        message: message.to_owned(),
+        retry_after: None,
+    }
 }
 
 fn queue() -> (Queue, Instant) {
@@ -26,12 +31,12 @@ fn of_one_pod_only_the_newest_word_goes_and_one_at_a_time() {
     let (mut queue, now) = queue();
     queue.push(patch("a", "1", "old"), now);
     queue.push(patch("a", "1", "new"), now);
-    let (taken, _, said) = queue.take(now).unwrap();
-    assert_eq!(said, Patch::Value("new".into()));
+    let (taken, said) = queue.take(now).unwrap();
+    assert_eq!(said.patch, Patch::Value("new".into()));
     queue.push(patch("a", "1", "newer"), now);
     assert!(queue.take(now).is_none(), "the first is still on its way");
     queue.answered(&taken, Ok(()), now);
-    assert_eq!(queue.take(now).unwrap().2, Patch::Value("newer".into()));
+    assert_eq!(queue.take(now).unwrap().1.patch, Patch::Value("newer".into()));
 }
 
 #[test]

@@ -64,7 +64,15 @@ impl DirSource {
             }
             self.told = Some(told.clone());
             let Told { problems, hold, unread, unknown } = told;
-            let message = SourceMessage { events, problems, hold, unread, unknown, received };
+            let message = SourceMessage {
+                events,
+                problems,
+                hold,
+                unread,
+                unknown,
+                freshness: crate::source::Freshness::Folder,
+                received,
+            };
             if deliver(message).is_break() {
                 return Ok(());
             }

@@ -1,0 +1,86 @@
+//! Kubernetes Events: which findings are said on objects, and when.
+//!
+//! Said when a step showed something that may be news: a refusal, a repair, a port that could not
+//! be had. The announcer makes one Event of the same word said often.
+
+use kube::{Announcement, Announcer, Regarding};
+use model::{Finding, FindingCode};
+
+use super::Agent;
+use crate::keeper::Settled;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Announcing {
+    announcer: Announcer,
+    node: Box<str>,
+    /// Mappings without a port, when last looked.
+    denied: usize,
+}
+
+impl Announcing {
+    pub(super) fn new(announcer: Announcer, node: &str) -> Self {
+        Self { announcer, node: node.into(), denied: 0 }
+    }
+}
+
+/// What a user must know: the reason that the Event gives.
+const fn reason(code: FindingCode) -> Option<&'static str> {
+    match code {
+        FindingCode::PortConflict => Some("PortConflict"),
+        FindingCode::RangeExhausted => Some("RangeExhausted"),
+        FindingCode::RejectedByKernel | FindingCode::SetFull => Some("RejectedByKernel"),
+        FindingCode::ForeignWrite => Some("DriftRepaired"),
+        FindingCode::AddressConflict => Some("AddressConflict"),
+        _ => None,
+    }
+}
+
+impl Agent {
+    pub(super) fn announce(&mut self, settled: &Settled) {
+        let denied = self.keeper.core().counts().denied;
+        let Some(announcing) = &mut self.announcing else { return };
+        let news = settled.refused + settled.repaired > 0 || denied != announcing.denied;
+        announcing.denied = denied;
+        if !news {
+            return;
+        }
+        let findings = self.findings();
+        let Some(announcing) = &self.announcing else { return };
+        for finding in &findings {
+            if let Some(reason) = reason(finding.code) {
+                let regarding = self.regarding(&announcing.node, &finding.subject);
+                announcing.announcer.announce(announcement(finding, reason, regarding));
+            }
+        }
+    }
+
+    /// The object that a finding is about; what is about no Pod is about the Node.
+    fn regarding(&self, node: &str, subject: &str) -> Regarding {
+        let pod = subject.strip_prefix("Pod ").and_then(|name| name.split_once('/'));
+        match pod {
+            Some((namespace, name)) => Regarding {
+                kind: "Pod",
+                namespace: namespace.into(),
+                name: name.into(),
+                uid: self.keeper.core().pod_uid(namespace, name).cloned(),
+            },
+            // As the kubelet does: `kubectl describe node` finds Events by this UID.
+            None => Regarding {
+                kind: "Node",
+                namespace: "".into(),
+                name: node.into(),
+                uid: Some(model::Uid::new(node)),
+            },
+        }
+    }
+}
+
+fn announcement(finding: &Finding, reason: &str, regarding: Regarding) -> Announcement {
+    Announcement {
+        regarding,
+        severity: finding.severity,
+        reason: reason.to_owned(),
+        note: format!("{}: {}", finding.subject, finding.message),
+    }
+}

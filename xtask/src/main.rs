@@ -1,4 +1,4 @@
-//! Developer commands of netkeep: `cargo xtask test|tidy|bless|fuzz|bench`.
+//! Developer commands of netkeep: `cargo xtask test|tidy|image|bless|fuzz|bench`.
 //!
 //! Owns: what "the tests pass" means (`.ci/run` calls exactly `cargo xtask test`) and the house
 //! rules as data (`tidy`).
@@ -11,6 +11,7 @@ mod bench;
 mod bless;
 mod fuzz;
 mod host;
+mod image;
 mod packages;
 mod rootless;
 mod step;
@@ -25,6 +26,7 @@ usage: cargo xtask COMMAND
 
   test  [--rootless] [CARGO TEST ARGS]   everything a change must pass; as root also the rootless part
   tidy                                   the house rules, as tests
+  image [--profile release|dev]          the container image, built and run; needs root
   bless [CARGO TEST ARGS]                rewrite the golden files, then read the diff
   fuzz  TARGET [--seconds N]             fuzz one target (default 60 s); without TARGET: list them
   bench [--check] [--quick] [NAME...]    measure against peers in the same run; --check fails on a limit";
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "test" => test::run(&rest),
         "tidy" => tidy::run(),
+        "image" => image::run(&rest),
         "bless" => bless::run(&rest),
         "fuzz" => fuzz::run(&rest),
         "bench" => bench::run(&rest),

@@ -6,16 +6,45 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+/// A package, and another that gives the same program and excludes it.
+struct Wanted {
+    package: &'static str,
+    or: Option<&'static str>,
+}
+
+const fn package(package: &'static str) -> Wanted {
+    Wanted { package, or: None }
+}
+
 /// The packages, by name.
-const PACKAGES: [&str; 7] =
-    ["nftables", "iptables", "ipset", "conntrack", "iproute2", "strace", "linux-libc-dev"];
+const PACKAGES: [Wanted; 16] = [
+    package("nftables"),
+    package("iptables"),
+    package("ipset"),
+    package("conntrack"),
+    package("iproute2"),
+    package("strace"),
+    package("linux-libc-dev"),
+    // The image: building it, looking at it, running it with one capability.
+    package("buildah"),
+    package("binutils"),
+    package("libcap2-bin"),
+    // The manifests: kubectl, the alerts: promtool, the chart: helm's engine and schema check.
+    Wanted { package: "kubernetes-client", or: Some("kubectl") },
+    package("prometheus"),
+    package("golang-go"),
+    package("golang-github-masterminds-sprig-dev"),
+    package("golang-github-xeipuuv-gojsonschema-dev"),
+    package("golang-gopkg-yaml.v3-dev"),
+];
 
 /// Makes sure that all packages are there: installs what is missing when root, else fails with the
 /// line that would.
 pub(crate) fn ensure() -> Result<()> {
     let missing = missing()?;
     if missing.is_empty() {
-        println!("packages: all there ({})", PACKAGES.join(" "));
+        let all: Vec<_> = PACKAGES.iter().map(|wanted| wanted.package).collect();
+        println!("packages: all there ({})", all.join(" "));
         return Ok(());
     }
     let names = missing.join(" ");
@@ -32,18 +61,22 @@ pub(crate) fn ensure() -> Result<()> {
 }
 
 fn missing() -> Result<Vec<&'static str>> {
+    let names = PACKAGES.iter().flat_map(|wanted| [Some(wanted.package), wanted.or]).flatten();
     let output = Command::new("dpkg-query")
         .args(["-W", "-f", "${Package} ${db:Status-Status}\n"])
-        .args(PACKAGES)
+        .args(names)
         .output()
         .context("running dpkg-query (the tests' oracles are found by their Debian packages)")?;
-    Ok(not_installed(&String::from_utf8_lossy(&output.stdout)))
+    Ok(not_installed(&PACKAGES, &String::from_utf8_lossy(&output.stdout)))
 }
 
-fn not_installed(listing: &str) -> Vec<&'static str> {
-    PACKAGES
-        .into_iter()
-        .filter(|package| !listing.lines().any(|line| line == format!("{package} installed")))
+fn not_installed(wanted: &[Wanted], listing: &str) -> Vec<&'static str> {
+    let installed =
+        |package: &str| listing.lines().any(|line| line == format!("{package} installed"));
+    wanted
+        .iter()
+        .filter(|wanted| !installed(wanted.package) && !wanted.or.is_some_and(installed))
+        .map(|wanted| wanted.package)
         .collect()
 }
 
@@ -68,10 +101,21 @@ fn apt(args: &[&str]) -> Result<()> {
 mod tests {
     use super::*;
 
+    const SOME: [Wanted; 3] = [
+        package("nftables"),
+        package("iptables"),
+        Wanted { package: "kubernetes-client", or: Some("kubectl") },
+    ];
+
     #[test]
     fn a_removed_package_with_leftover_configuration_is_missing() {
-        let listing = "nftables installed\niptables config-files\nipset installed\n\
-                       conntrack installed\niproute2 installed\nlinux-libc-dev installed\n";
-        assert_eq!(not_installed(listing), ["iptables", "strace"]);
+        let listing = "nftables installed\niptables config-files\n";
+        assert_eq!(not_installed(&SOME, listing), ["iptables", "kubernetes-client"]);
+    }
+
+    #[test]
+    fn a_package_that_another_stands_in_for_is_not_installed_over_it() {
+        let listing = "nftables installed\niptables installed\nkubectl installed\n";
+        assert!(not_installed(&SOME, listing).is_empty());
     }
 }

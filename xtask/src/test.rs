@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::host::Privilege;
 use crate::step::{Steps, cargo, succeed};
-use crate::{packages, rootless, tidy};
+use crate::{image, packages, rootless, tidy};
 
 /// The packages whose tests meet the kernel. As root they run twice, the second time rootless; the
 /// others are pure or would do the same twice.
@@ -50,6 +50,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             let tests = scoped(extra, workspace());
             steps.run("tests (root)", || succeed(cargo().arg("test").args(&tests)));
             rootless_tests(&mut steps, &scoped(extra, kernel_facing()));
+            // The profile of the tests before, so that only the last crate is built anew; the
+            // image that is delivered differs from it in optimisation alone.
+            steps.run("image, built and run", || image::build_and_try("dev"));
         }
     }
     steps.finish()

@@ -1,0 +1,279 @@
+//! Owns one table as the kernel gives it: entries one behind the other, hooks by offset.
+//!
+//! Every offset is checked before it is followed; a blob can come from a file.
+
+use crate::{
+    info::{Info, Of},
+    matches::Match,
+    target::Target,
+    value::{Hex, Iface, Net, Proto, Test},
+    view::{Counters, Family, Rule, Selector},
+};
+
+/// Number of hooks of IPv4 and IPv6 (`NF_INET_NUMHOOKS`).
+pub(crate) const HOOKS: usize = 5;
+
+/// A table in the kernel's own form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Of which family.
+    pub family: Family,
+    /// Its name.
+    pub table: String,
+    /// Bit `n`: the table is called at hook `n`.
+    pub valid_hooks: u32,
+    /// Offset of each hook's first entry.
+    pub hook_entry: [u32; HOOKS],
+    /// Offset of each hook's policy.
+    pub underflow: [u32; HOOKS],
+    /// The entries.
+    pub entries: Vec<u8>,
+}
+
+/// What is wrong with a blob.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// An entry that does not fit.
+    #[error("the entry at byte {at} of table {table} does not fit: {what}")]
+    Entry {
+        /// The table.
+        table: String,
+        /// Offset of the entry.
+        at: usize,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// A hook that leads nowhere.
+    #[error("hook {hook} of table {table} leads to byte {at}, where no entry begins")]
+    Hook {
+        /// The table.
+        table: String,
+        /// Number of the hook.
+        hook: usize,
+        /// Where it leads.
+        at: u32,
+    },
+    /// A chain without an end, or entries outside of every chain.
+    #[error("table {table} is no sequence of chains at byte {at}: {what}")]
+    Chains {
+        /// The table.
+        table: String,
+        /// Offset of the entry.
+        at: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A jump that leads into the middle of something.
+    #[error("the rule at byte {at} of table {table} jumps to byte {to}, where no chain begins")]
+    Jump {
+        /// The table.
+        table: String,
+        /// Offset of the rule.
+        at: usize,
+        /// Where it leads.
+        to: i32,
+    },
+}
+
+/// Layout of `struct ipt_entry` or `struct ip6t_entry`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    /// Bytes of the entry before its matches.
+    pub(crate) size: usize,
+    /// Bytes of the IP header's part.
+    pub(crate) ip: usize,
+    /// Where the counters are.
+    pub(crate) counters: usize,
+}
+
+impl Layout {
+    pub(crate) const fn of(family: Family) -> Self {
+        match family {
+            Family::V4 => Self { size: 112, ip: 84, counters: 96 },
+            Family::V6 => Self { size: 168, ip: 136, counters: 152 },
+        }
+    }
+}
+
+/// Bytes of `struct xt_entry_match` and `struct xt_entry_target` before their data.
+pub(crate) const HEADER: usize = 32;
+/// Bytes of a name there.
+const NAME: usize = 29;
+
+/// Where an entry is, checked to lie inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) at: usize,
+    pub(crate) length: usize,
+    /// Of the target, from the start of the entry.
+    pub(crate) target: usize,
+}
+
+/// What a target is to the structure of the table.
+pub(crate) enum Role {
+    /// Begins a chain of this name, or ends the table.
+    Head(String),
+    /// A verdict or a jump.
+    Standard(i32),
+    /// An extension.
+    Other,
+}
+
+impl Blob {
+    fn fault(&self, at: usize, what: &'static str) -> BlobError {
+        BlobError::Entry { table: self.table.clone(), at, what }
+    }
+
+    /// Where the entries are.
+    pub(crate) fn walk(&self) -> Result<Vec<Entry>, BlobError> {
+        let layout = Layout::of(self.family);
+        let mut entries = Vec::new();
+        let mut at = 0;
+        while at < self.entries.len() {
+            let info = Info(self.entries.get(at..).unwrap_or_default());
+            let offsets = info.u16(layout.ip + 4).zip(info.u16(layout.ip + 6));
+            let (target, length) = offsets.ok_or_else(|| self.fault(at, "it is cut off"))?;
+            let (target, length) = (usize::from(target), usize::from(length));
+            if target < layout.size || length < target + HEADER {
+                return Err(self.fault(at, "its target begins before its end or behind it"));
+            }
+            if length > info.0.len() {
+                return Err(self.fault(at, "it ends behind the table"));
+            }
+            let size = info.u16(target).map(usize::from).unwrap_or_default();
+            if size < HEADER || target + size > length {
+                return Err(self.fault(at, "its target has an impossible size"));
+            }
+            entries.push(Entry { at, length, target });
+            at += length;
+        }
+        Ok(entries)
+    }
+
+    /// The bytes of an entry; nothing if it is not of this blob.
+    pub(crate) fn bytes(&self, entry: Entry) -> &[u8] {
+        self.entries.get(entry.at..entry.at + entry.length).unwrap_or_default()
+    }
+
+    pub(crate) fn role(&self, entry: Entry) -> Option<Role> {
+        let info = Info(self.bytes(entry).get(entry.target..)?);
+        Some(match info.text(2, NAME)?.as_str() {
+            "" => Role::Standard(info.i32(HEADER)?),
+            // struct xt_error_target
+            "ERROR" => Role::Head(info.text(HEADER, 30)?),
+            _ => Role::Other,
+        })
+    }
+
+    pub(crate) fn counters(&self, entry: Entry) -> Counters {
+        let at = Layout::of(self.family).counters;
+        let info = Info(self.bytes(entry));
+        let number = |at| info.u64(at).unwrap_or_default();
+        Counters { packets: number(at), bytes: number(at + 8) }
+    }
+
+    /// The rule in an entry; `chain` finds the chain that begins at an offset.
+    pub(crate) fn rule<'a>(
+        &self,
+        entry: Entry,
+        chain: impl Fn(usize) -> Option<&'a str>,
+    ) -> Result<Rule, BlobError> {
+        let bytes = self.bytes(entry);
+        let info = Info(bytes);
+        let cut = || self.fault(entry.at, "it is cut off");
+        let (mut matches, goes) = (Vec::new(), self.goes(info).ok_or_else(cut)?);
+        let selector = self.selector(info, &mut matches).ok_or_else(cut)?;
+        let mut at = Layout::of(self.family).size;
+        while at < entry.target {
+            let size = info.u16(at).map(usize::from).unwrap_or_default();
+            if size < HEADER || at + size > entry.target {
+                return Err(self.fault(entry.at, "one of its matches has an impossible size"));
+            }
+            let (name, of, data) = self.extension(info, at, size).ok_or_else(cut)?;
+            matches.push(Match::decode(&name, data, of));
+            at += size;
+        }
+        let target = match self.role(entry).ok_or_else(cut)? {
+            Role::Head(_) => None,
+            Role::Standard(verdict) => {
+                let wrong =
+                    || BlobError::Jump { table: self.table.clone(), at: entry.at, to: verdict };
+                match usize::try_from(verdict) {
+                    // to the next rule: none
+                    Ok(to) if to == entry.at + entry.length && !goes => None,
+                    Ok(to) => {
+                        let name = chain(to).ok_or_else(wrong)?.to_owned();
+                        Some(if goes { Target::Goto(name) } else { Target::Jump(name) })
+                    }
+                    Err(_) => Some(Target::from_verdict(verdict).ok_or_else(wrong)?),
+                }
+            }
+            Role::Other => {
+                let size = info.u16(entry.target).map(usize::from).unwrap_or_default();
+                let found = self.extension(info, entry.target, size).ok_or_else(cut)?;
+                let (name, of, data) = found;
+                Some(Target::decode(&name, data, of))
+            }
+        };
+        let counters = Some(self.counters(entry));
+        Ok(Rule { position: 0, selector, matches, target, counters, handle: None })
+    }
+
+    /// Name and data of the match or target at an offset.
+    fn extension<'a>(
+        &self,
+        info: Info<'a>,
+        at: usize,
+        size: usize,
+    ) -> Option<(String, Of, &'a [u8])> {
+        let revision = info.u8(at + HEADER - 1)?;
+        let data = info.bytes(at + HEADER, size.checked_sub(HEADER)?)?;
+        Some((info.text(at + 2, NAME)?, Of { family: self.family, revision }, data))
+    }
+
+    /// `IPT_F_GOTO`, `IP6T_F_GOTO`
+    fn goes(&self, info: Info<'_>) -> Option<bool> {
+        Some(match self.family {
+            Family::V4 => info.u8(82)? & 2 != 0,
+            Family::V6 => info.u8(131)? & 4 != 0,
+        })
+    }
+
+    /// `struct ipt_ip`, `struct ip6t_ip6`
+    fn selector(&self, info: Info<'_>, matches: &mut Vec<Match>) -> Option<Selector> {
+        let (address, names, proto, flags, inverted) = match self.family {
+            Family::V4 => (4, 16, 80, info.u8(82)?, info.u8(83)?),
+            Family::V6 => (16, 64, 128, info.u8(131)?, info.u8(132)?),
+        };
+        let not = |bit: u8| inverted & bit != 0;
+        let net = |which: usize, bit: u8| {
+            let at = which * address;
+            let mask = info.address(at + 2 * address, self.family)?;
+            Some(Selector::net(not(bit), Net { address: info.address(at, self.family)?, mask }))
+        };
+        let iface = |which: usize, bit: u8| {
+            let (name, mask) = (names + 16 * which, names + 32 + 16 * which);
+            let iface = Iface::from_masked(info.bytes(name, 16)?, info.bytes(mask, 16)?);
+            Some(match iface {
+                Some(iface) => Some(Test::new(not(bit), iface)),
+                None => not(bit).then(|| Test::Not(Iface("+".to_owned()))),
+            })
+        };
+        // `tos` of ip6_tables, which no tool sets
+        if self.family == Family::V6 && flags & 2 != 0 {
+            let bytes = Hex(vec![info.u8(130)?, inverted & 4]);
+            matches.push(Match::Unknown { name: "header-tos".to_owned(), revision: 0, bytes });
+        }
+        let proto = Proto(info.u16(proto)?);
+        Some(Selector {
+            source: net(0, 0x08)?,
+            destination: net(1, 0x10)?,
+            input: iface(0, 1)?,
+            output: iface(1, 2)?,
+            protocol: (proto.0 != 0 || not(0x40)).then(|| Test::new(not(0x40), proto)),
+            fragment: (self.family == Family::V4 && flags & 1 != 0)
+                .then(|| Test::new(not(0x20), ())),
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! Owns the chains of a blob: which entries are whose, as libiptc lays them out.
+//!
+//! Each hook's entries run from `hook_entry` to `underflow` (the policy). Every other chain begins
+//! with an ERROR target that holds its name and ends with a RETURN; one more ERROR ends the table.
+
+use std::collections::BTreeMap;
+
+use super::blob::{Blob, BlobError, Entry, HOOKS, Role};
+use crate::{
+    target::Target,
+    view::{Chain, ChainKind, Extent, Policy, Table},
+};
+
+/// Name of the chain at each hook.
+pub(crate) const BUILTIN: [&str; HOOKS] =
+    ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+
+/// One chain of a blob, by numbers of entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) name: String,
+    /// The hook, for builtin chains.
+    pub(crate) hook: Option<usize>,
+    /// First rule.
+    pub(crate) first: usize,
+    /// The policy or the RETURN: the entry behind the last rule.
+    pub(crate) foot: usize,
+}
+
+/// A blob taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) entries: Vec<Entry>,
+    /// In the order of the blob.
+    pub(crate) chains: Vec<Span>,
+}
+
+impl Parts {
+    pub(crate) fn of(blob: &Blob) -> Result<Self, BlobError> {
+        let entries = blob.walk()?;
+        let hooks = hooks(blob, &entries)?;
+        let mut chains: Vec<Span> = Vec::new();
+        // the chain whose entries are being passed
+        let mut open: Option<Span> = None;
+        for (index, entry) in entries.iter().enumerate() {
+            let wrong = |what| BlobError::Chains { table: blob.table.clone(), at: entry.at, what };
+            let head = match blob.role(*entry) {
+                Some(Role::Head(name)) => Some(name),
+                Some(_) => None,
+                None => return Err(wrong("its target is cut off")),
+            };
+            if let Some(name) = head {
+                match open.take() {
+                    Some(chain) if chain.hook.is_some() => {
+                        return Err(wrong("a builtin chain has no policy"));
+                    }
+                    Some(chain) if chain.first == index => {
+                        return Err(wrong("a chain has no end"));
+                    }
+                    Some(chain) => chains.push(Span { foot: index - 1, ..chain }),
+                    None => {}
+                }
+                if index + 1 == entries.len() {
+                    return Ok(Self { entries, chains });
+                }
+                open = Some(Span { name, hook: None, first: index + 1, foot: index + 1 });
+                continue;
+            }
+            if let Some((hook, _)) = hooks.iter().find(|(_, ends)| ends.0 == index) {
+                if open.is_some() {
+                    return Err(wrong("a hook begins inside a chain"));
+                }
+                let name = BUILTIN.get(*hook).copied().unwrap_or_default().to_owned();
+                open = Some(Span { name, hook: Some(*hook), first: index, foot: index });
+            }
+            match &open {
+                None => return Err(wrong("an entry belongs to no chain")),
+                Some(Span { hook: Some(hook), .. })
+                    if hooks.get(hook).is_some_and(|ends| ends.1 == index) =>
+                {
+                    chains.extend(open.take().map(|chain| Span { foot: index, ..chain }));
+                }
+                Some(_) => {}
+            }
+        }
+        let what = "it does not end with an ERROR target";
+        Err(BlobError::Chains { table: blob.table.clone(), at: blob.entries.len(), what })
+    }
+
+    /// Offsets at which jumps may arrive, and the chains there.
+    pub(crate) fn landings(&self) -> BTreeMap<usize, &str> {
+        let users = self.chains.iter().filter(|chain| chain.hook.is_none());
+        users
+            .filter_map(|chain| Some((self.entries.get(chain.first)?.at, chain.name.as_str())))
+            .collect()
+    }
+}
+
+/// First and last entry of each hook.
+fn hooks(blob: &Blob, entries: &[Entry]) -> Result<BTreeMap<usize, (usize, usize)>, BlobError> {
+    let mut hooks = BTreeMap::new();
+    let ends = blob.hook_entry.iter().zip(&blob.underflow).enumerate();
+    for (hook, (first, last)) in ends.filter(|(hook, _)| blob.valid_hooks & 1 << hook != 0) {
+        let index = |at: u32| {
+            let found = entries.binary_search_by_key(&(at as usize), |entry| entry.at);
+            found.map_err(|_| BlobError::Hook { table: blob.table.clone(), hook, at })
+        };
+        let (first, last) = (index(*first)?, index(*last)?);
+        if first > last {
+            return Err(BlobError::Hook {
+                table: blob.table.clone(),
+                hook,
+                at: blob.underflow[hook],
+            });
+        }
+        hooks.insert(hook, (first, last));
+    }
+    Ok(hooks)
+}
+
+impl Blob {
+    /// The view of it. Sets are numbers; see [`crate::SetNames`].
+    ///
+    /// # Errors
+    /// [`BlobError`]
+    pub fn table(&self) -> Result<Table, BlobError> {
+        let parts = Parts::of(self)?;
+        let landings = parts.landings();
+        let mut chains = Vec::with_capacity(parts.chains.len());
+        for span in &parts.chains {
+            chains.push((span.hook, self.chain(span, &parts, &landings)?));
+        }
+        // by hook, then by name as the tools print them; older ones wrote them in another order
+        chains.sort_by(|(hook, chain), (other_hook, other)| {
+            let order = |hook: &Option<usize>| hook.map_or(HOOKS, |hook| hook);
+            order(hook).cmp(&order(other_hook)).then_with(|| chain.name.cmp(&other.name))
+        });
+        let chains = chains.into_iter().map(|(_, chain)| chain).collect();
+        Ok(Table { name: self.table.clone(), chains, extent: Extent::Whole })
+    }
+
+    fn chain(
+        &self,
+        span: &Span,
+        parts: &Parts,
+        landings: &BTreeMap<usize, &str>,
+    ) -> Result<Chain, BlobError> {
+        let entries = parts.entries.get(span.first..span.foot).unwrap_or_default();
+        let mut rules = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let mut rule = self.rule(*entry, |at| landings.get(&at).copied())?;
+            rule.position = index as u32 + 1;
+            rules.push(rule);
+        }
+        let Some(foot) = parts.entries.get(span.foot) else {
+            let what = "a chain has no end";
+            return Err(BlobError::Chains { table: self.table.clone(), at: 0, what });
+        };
+        let kind = match span.hook {
+            None => ChainKind::User,
+            Some(_) => ChainKind::Builtin { policy: self.policy(*foot)? },
+        };
+        let counters =
+            if span.hook.is_some() { self.counters(*foot) } else { crate::Counters::default() };
+        Ok(Chain { name: span.name.clone(), kind, counters, rules })
+    }
+
+    fn policy(&self, foot: Entry) -> Result<Policy, BlobError> {
+        let verdict = match self.role(foot) {
+            Some(Role::Standard(verdict)) => Target::from_verdict(verdict),
+            _ => None,
+        };
+        match verdict {
+            Some(Target::Accept) => Ok(Policy::Accept),
+            Some(Target::Drop) => Ok(Policy::Drop),
+            Some(Target::Queue) => Ok(Policy::Queue),
+            _ => {
+                let what = "a builtin chain does not end with a policy";
+                Err(BlobError::Chains { table: self.table.clone(), at: foot.at, what })
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Owns statistic: linux/netfilter/xt_statistic.h.
+
+use serde::{Deserialize, Serialize};
+
+use super::Extension;
+use crate::{
+    info::{Info, Of},
+    text::options::{Options, read},
+    value::{Test, number},
+    view::Family,
+};
+
+/// `-m statistic`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistic {
+    /// How it chooses; `!` chooses the others.
+    pub mode: Test<StatisticMode>,
+}
+
+/// How packets are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatisticMode {
+    /// By chance.
+    Random {
+        /// Chance in parts of 2³¹.
+        probability: u32,
+    },
+    /// By counting.
+    Nth {
+        /// One of so many.
+        every: u32,
+        /// The first counts from here.
+        packet: u32,
+    },
+}
+
+impl StatisticMode {
+    /// The chance of a packet to be chosen.
+    pub fn probability(self) -> f64 {
+        match self {
+            Self::Random { probability } => f64::from(probability) / WHOLE,
+            Self::Nth { every, .. } => 1.0 / f64::from(every.max(1)),
+        }
+    }
+}
+
+/// 2³¹
+const WHOLE: f64 = 2_147_483_648.0;
+
+impl Extension for Statistic {
+    fn decode(info: Info<'_>, _: Of) -> Option<Self> {
+        let mode = match info.u16(0)? {
+            0 => StatisticMode::Random { probability: info.u32(4)? },
+            1 => {
+                // the kernel keeps one less
+                StatisticMode::Nth { every: info.u32(4)?.checked_add(1)?, packet: info.u32(8)? }
+            }
+            _ => return None,
+        };
+        Some(Self { mode: Test::new(info.u16(2)? & 1 != 0, mode) })
+    }
+
+    fn save(&self, out: &mut String) {
+        let not = self.mode.bang();
+        *out += &match *self.mode.value() {
+            StatisticMode::Random { probability } => {
+                format!(" --mode random{not} --probability {:.11}", f64::from(probability) / WHOLE)
+            }
+            StatisticMode::Nth { every, packet } => {
+                format!(" --mode nth{not} --every {every} --packet {packet}")
+            }
+        };
+    }
+
+    fn read(options: &mut Options, _: Family) -> Option<Self> {
+        let mode: String = options.value(&["mode"], read)??;
+        if mode == "random" {
+            let chance = options.test(&["probability"], read::<f64>)??;
+            // round() as the tools do; outside of 0 to 1 they refuse
+            let scaled = (*chance.value() * WHOLE).round();
+            #[expect(clippy::cast_sign_loss, reason = "within 0 and 2³¹, checked")]
+            let probability =
+                if (0.0..=WHOLE).contains(&scaled) { scaled as u32 } else { return None };
+            let mode = StatisticMode::Random { probability };
+            return Some(Self { mode: Test::new(chance.is_not(), mode) });
+        }
+        let every = options.test(&["every"], number)??;
+        let packet = options.value(&["packet"], number)?.unwrap_or(0);
+        if mode != "nth" || *every.value() == 0 {
+            return None;
+        }
+        let mode = StatisticMode::Nth { every: *every.value(), packet };
+        Some(Self { mode: Test::new(every.is_not(), mode) })
+    }
+}

@@ -1,0 +1,86 @@
+//! Owns printing: the same bytes that iptables-save prints for the same kernel state, but for its
+//! comment lines with dates.
+
+use std::fmt::Write as _;
+use std::io;
+
+use crate::view::{Chain, ChainKind, Rule, Ruleset, Table};
+
+/// Whether the counters of rules are printed (`iptables-save -c`). Those of chains always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// With the counters of rules.
+    WithCounters,
+    /// Without.
+    Plain,
+}
+
+/// Prints all tables. Memory for one rule at a time.
+///
+/// # Errors
+/// Of `out`.
+pub fn save(ruleset: &Ruleset, shown: Shown, out: &mut impl io::Write) -> io::Result<()> {
+    ruleset.tables.iter().try_for_each(|table| save_table(table, shown, out))
+}
+
+/// Prints one table. Chains that iptables-save does not show ([`ChainKind::Foreign`]) are in a
+/// comment.
+///
+/// # Errors
+/// Of `out`.
+pub fn save_table(table: &Table, shown: Shown, out: &mut impl io::Write) -> io::Result<()> {
+    writeln!(out, "*{}", table.name)?;
+    for chain in &table.chains {
+        let counters = chain.counters;
+        let policy = match &chain.kind {
+            ChainKind::Builtin { policy } => policy.text(),
+            ChainKind::User => "-",
+            ChainKind::Foreign { hook, .. } => {
+                writeln!(out, "# chain {} at {hook} belongs to nobody iptables knows", chain.name)?;
+                continue;
+            }
+        };
+        writeln!(out, ":{} {policy} [{}:{}]", chain.name, counters.packets, counters.bytes)?;
+    }
+    let mut line = String::new();
+    for chain in &table.chains {
+        for rule in &chain.rules {
+            line.clear();
+            if matches!(chain.kind, ChainKind::Foreign { .. }) {
+                line += "# ";
+            }
+            push_rule(chain, rule, shown, &mut line);
+            line.push('\n');
+            out.write_all(line.as_bytes())?;
+        }
+    }
+    writeln!(out, "COMMIT")
+}
+
+fn push_rule(chain: &Chain, rule: &Rule, shown: Shown, line: &mut String) {
+    if shown == Shown::WithCounters {
+        let counters = rule.counters.unwrap_or_default();
+        // writing to a String cannot fail
+        let _ = write!(line, "[{}:{}] ", counters.packets, counters.bytes);
+    }
+    *line += "-A ";
+    *line += &chain.name;
+    push_spec(rule, line);
+}
+
+fn push_spec(rule: &Rule, line: &mut String) {
+    rule.selector.save(line);
+    for found in &rule.matches {
+        found.save(line);
+    }
+    if let Some(target) = &rule.target {
+        target.save(line);
+    }
+}
+
+/// One rule as a line of iptables-save, without counters and without the line's end.
+pub fn save_rule(chain: &str, rule: &Rule) -> String {
+    let mut line = format!("-A {chain}");
+    push_spec(rule, &mut line);
+    line
+}

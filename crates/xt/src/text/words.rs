@@ -1,0 +1,114 @@
+//! Owns the words of a line: quoting and its opposite, as iptables-save and iptables-restore do it.
+
+/// Longest line that is read. The longest that the kernel can cause is a rule with some dozens of
+/// matches, each below 4 KiB.
+pub(crate) const MAX_LINE: usize = 1 << 16;
+
+/// One word of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word<'a> {
+    /// Without quotes and escapes.
+    pub(crate) text: String,
+    /// As it was written.
+    pub(crate) raw: &'a str,
+    /// Whether it began with a quote: never an option, then.
+    pub(crate) quoted: bool,
+}
+
+impl Word<'_> {
+    pub(crate) fn is(&self, text: &str) -> bool {
+        !self.quoted && self.text == text
+    }
+
+    /// Whether it can only be an option.
+    pub(crate) fn is_option(&self) -> bool {
+        !self.quoted && self.text.len() > 2 && self.text.starts_with("--")
+    }
+}
+
+/// Splits a line. A quote that is not closed ends with the line.
+pub(crate) fn split(line: &str) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let (word, behind) = first(rest);
+        words.push(word);
+        rest = behind.trim_start();
+    }
+    words
+}
+
+fn first(line: &str) -> (Word<'_>, &str) {
+    let mut text = String::new();
+    let mut open: Option<char> = None;
+    let mut escaped = false;
+    let mut end = line.len();
+    for (at, letter) in line.char_indices() {
+        match (letter, open) {
+            _ if escaped => {
+                text.push(letter);
+                escaped = false;
+            }
+            ('\\', Some(_)) => escaped = true,
+            (quote, Some(open_quote)) if quote == open_quote => open = None,
+            (quote @ '"', None) => open = Some(quote),
+            (space, None) if space.is_ascii_whitespace() => {
+                end = at;
+                break;
+            }
+            _ => text.push(letter),
+        }
+    }
+    let (raw, behind) = line.split_at(end);
+    (Word { text, raw, quoted: raw.starts_with('"') }, behind)
+}
+
+/// Appends a space and the value, quoted as `xtables_save_string` of libxtables does: anything but
+/// letters, digits, `_` and `-` needs quotes.
+pub(crate) fn save_string(value: &str, out: &mut String) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    out.push(' ');
+    if !value.is_empty() && value.bytes().all(plain) {
+        out.push_str(value);
+        return;
+    }
+    out.push('"');
+    for letter in value.chars() {
+        if matches!(letter, '"' | '\\' | '\'') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_escapes_come_back() {
+        for value in ["a", "", "a b", "it's \"x\" \\", "-x", "ü", "a/b"] {
+            let mut line = String::new();
+            save_string(value, &mut line);
+            let words = split(&line);
+            assert_eq!(words.len(), 1, "{line}");
+            assert_eq!(words[0].text, value);
+        }
+    }
+
+    #[test]
+    fn words_are_split_at_spaces_outside_quotes() {
+        let words = split("-A INPUT --comment \"a b\" -j X ");
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(texts, ["-A", "INPUT", "--comment", "a b", "-j", "X"]);
+        assert_eq!(words[3].raw, "\"a b\"");
+        assert!(words[3].quoted && !words[0].quoted);
+    }
+
+    #[test]
+    fn an_open_quote_ends_with_the_line() {
+        assert_eq!(split("\"a b")[0].text, "a b");
+        assert_eq!(split("\"a\\")[0].text, "a");
+    }
+}

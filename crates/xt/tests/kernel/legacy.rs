@@ -1,0 +1,55 @@
+//! The legacy backend: x_tables.
+
+use xt::{Backend, Family, KernelNames, legacy, text};
+
+use crate::{corpus, support::*};
+
+fn fill(family: Family) {
+    run("ipset", &["restore"], corpus::SETS);
+    run(&tool(family, "legacy-restore"), &[], &corpus::text(family));
+}
+
+#[test]
+fn what_is_printed_equals_iptables_legacy_save() {
+    for family in Family::BOTH {
+        in_new_namespace(|| {
+            fill(family);
+            let theirs = run(&tool(family, "legacy-save"), &[], "");
+            let ours = legacy::read(family, &mut KernelNames::default()).unwrap();
+            assert_same_text(&printed(&ours), &stripped(&theirs));
+            let unknown: Vec<_> = rules(&ours).filter(|rule| !rule.is_known()).collect();
+            assert!(unknown.is_empty(), "{unknown:#?}");
+        });
+    }
+}
+
+#[test]
+fn the_text_of_iptables_legacy_save_is_the_same_view_as_the_kernel() {
+    for family in Family::BOTH {
+        in_new_namespace(|| {
+            fill(family);
+            let theirs = run(&tool(family, "legacy-save"), &["-c"], "");
+            let from_text = text::parse_str(Backend::Legacy, family, &theirs).unwrap();
+            let from_kernel = legacy::read(family, &mut KernelNames::default()).unwrap();
+            for (text, kernel) in rules(&from_text).zip(rules(&from_kernel)) {
+                assert_eq!(text, kernel);
+            }
+            assert_eq!(from_text, from_kernel);
+        });
+    }
+}
+
+fn rules(ruleset: &xt::Ruleset) -> impl Iterator<Item = &xt::Rule> {
+    ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules)
+}
+
+#[test]
+fn looking_makes_no_table() {
+    in_new_namespace(|| {
+        for family in Family::BOTH {
+            assert_eq!(legacy::table_names(family).unwrap(), [""; 0]);
+            assert_eq!(legacy::read(family, &mut KernelNames::default()).unwrap().tables, []);
+            assert_eq!(legacy::table_names(family).unwrap(), [""; 0]);
+        }
+    });
+}

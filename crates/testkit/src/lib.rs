@@ -3,8 +3,8 @@
 //!
 //! Owns: manifests as the API server prints them (`Pod`, `Service`, `Node`), folders of them
 //! (`Folder`), the `netkeep` program under test (`AgentProcess`, `netkeep`) on a node of its own
-//! (`Stage`, `World`), what the kernel holds (`KernelTable`), writers that are not us (`foreign`) and waiting
-//! with an end (`eventually`).
+//! (`Stage`, `World`), what the kernel holds (`KernelTable`), writers that are not us (`foreign`), an API
+//! server in which everything can go wrong ([`api`]) and waiting with an end (`eventually`).
 //!
 //! Invariant: what a test makes is its own, and is gone when the value is dropped, after a failure
 //! too.
@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "for tests only")]
 #![allow(clippy::missing_panics_doc, reason = "everything panics, as said above")]
 
+pub mod api;
 mod folder;
 pub mod foreign;
 mod fresh;

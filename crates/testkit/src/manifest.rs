@@ -52,6 +52,12 @@ impl Manifest {
     }
 }
 
+impl From<Value> for Manifest {
+    fn from(object: Value) -> Self {
+        Self(object)
+    }
+}
+
 /// Several objects in one text, as documents.
 pub fn documents(objects: impl IntoIterator<Item = impl Into<Manifest>>) -> String {
     let texts: Vec<String> = objects.into_iter().map(|object| object.into().yaml()).collect();

@@ -1,0 +1,184 @@
+//! The objects, and what happened to them.
+//!
+//! Owns: one version counter for all kinds; per kind the objects in the order in which etcd keeps
+//! them (by `NAMESPACE/NAME` as text), and a bounded log of changes from which watches and lists of
+//! older versions are served.
+//!
+//! Invariant: the log of a kind is complete after its last lost change; undoing it backwards from the
+//! objects gives every version from the floor on, which is never below that.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// How many changes of a kind are kept; who is further behind lists again, as with a real server's
+/// watch cache.
+const LOG: usize = 8192;
+
+/// One change of one object.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// The version that it made.
+    pub(super) version: u64,
+    pub(super) key: String,
+    pub(super) before: Option<Arc<Value>>,
+    pub(super) after: Option<Arc<Value>>,
+    /// What a watch shows that loses the object by this change: `before` with the new version.
+    pub(super) farewell: Option<Arc<Value>>,
+}
+
+/// The objects of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Bucket {
+    objects: BTreeMap<String, Arc<Value>>,
+    log: VecDeque<Arc<Change>>,
+    floor: u64,
+    lost: u64,
+}
+
+impl Bucket {
+    pub(super) const fn objects(&self) -> &BTreeMap<String, Arc<Value>> {
+        &self.objects
+    }
+
+    /// The oldest version from which a new watch can begin.
+    pub(super) const fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// The version of the last change that the log no longer has. Compaction does not end watches
+    /// that are up to date, so this can be below the floor.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// The changes after a version, which must not be below the last one that is lost.
+    pub(super) fn since(&self, version: u64) -> impl Iterator<Item = &Arc<Change>> {
+        self.log.range(self.log.partition_point(|change| change.version <= version)..)
+    }
+
+    /// The objects as they were, or nothing if that is below the floor.
+    pub(super) fn at(&self, version: u64) -> Option<BTreeMap<String, Arc<Value>>> {
+        if version < self.floor {
+            return None;
+        }
+        let mut objects = self.objects.clone();
+        for change in self.log.iter().rev().take_while(|change| change.version > version) {
+            match &change.before {
+                Some(before) => objects.insert(change.key.clone(), Arc::clone(before)),
+                None => objects.remove(&change.key),
+            };
+        }
+        Some(objects)
+    }
+}
+
+/// Everything that is stored.
+#[derive(Debug)]
+pub(super) struct Store {
+    version: u64,
+    uids: u64,
+    buckets: BTreeMap<String, Bucket>,
+    nothing: Bucket,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        // Zero means "any version" to clients, so the first is not near it.
+        Self { version: 100, uids: 0, buckets: BTreeMap::new(), nothing: Bucket::default() }
+    }
+}
+
+impl Store {
+    /// The latest version.
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Lets the counter run on, as writes of kinds that are not here do.
+    pub(super) fn advance(&mut self, by: u64) {
+        self.version += by;
+    }
+
+    /// A new UID. Counted, so that a failing test fails with the same words again.
+    pub(super) fn new_uid(&mut self) -> String {
+        self.uids += 1;
+        format!("5eed0000-0000-4000-8000-{:012x}", self.uids)
+    }
+
+    /// Five characters as `generateName` appends them.
+    pub(super) fn new_suffix(&mut self) -> String {
+        const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+        self.uids += 1;
+        let mut left = self.uids.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+        let mut suffix = String::new();
+        for _ in 0..5 {
+            suffix.push(char::from(ALPHABET[(left % 27) as usize]));
+            left /= 27;
+        }
+        suffix
+    }
+
+    pub(super) fn bucket(&self, bucket: &str) -> &Bucket {
+        self.buckets.get(bucket).unwrap_or(&self.nothing)
+    }
+
+    pub(super) fn get(&self, bucket: &str, key: &str) -> Option<Arc<Value>> {
+        self.bucket(bucket).objects.get(key).cloned()
+    }
+
+    /// Stores an object, with a new version, and returns it.
+    pub(super) fn set(&mut self, bucket: &str, key: &str, mut object: Value) -> Arc<Value> {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        let object = Arc::new(object);
+        self.change(bucket, key, Some(Arc::clone(&object)));
+        object
+    }
+
+    /// Removes an object, and returns it as its last watchers see it.
+    pub(super) fn remove(&mut self, bucket: &str, key: &str) -> Option<Arc<Value>> {
+        self.get(bucket, key)?;
+        self.version += 1;
+        self.change(bucket, key, None)
+    }
+
+    /// Records one change that makes the current version; returns its farewell.
+    fn change(&mut self, bucket: &str, key: &str, after: Option<Arc<Value>>) -> Option<Arc<Value>> {
+        let version = self.version;
+        let floor = self.nothing.floor;
+        let bucket = self
+            .buckets
+            .entry(bucket.to_owned())
+            .or_insert_with(|| Bucket { floor, ..Bucket::default() });
+        let before = match &after {
+            Some(after) => bucket.objects.insert(key.to_owned(), Arc::clone(after)),
+            None => bucket.objects.remove(key),
+        };
+        let farewell = before.as_deref().map(|before| {
+            let mut last = before.clone();
+            last["metadata"]["resourceVersion"] = version.to_string().into();
+            Arc::new(last)
+        });
+        let key = key.to_owned();
+        let change = Change { version, key, before, after, farewell: farewell.clone() };
+        bucket.log.push_back(Arc::new(change));
+        if bucket.log.len() > LOG
+            && let Some(oldest) = bucket.log.pop_front()
+        {
+            bucket.lost = oldest.version;
+            bucket.floor = bucket.floor.max(oldest.version);
+        }
+        farewell
+    }
+
+    /// Forgets the past of all kinds: new watches from older versions and continued lists are
+    /// refused.
+    pub(super) fn compact(&mut self) {
+        for bucket in self.buckets.values_mut() {
+            bucket.floor = self.version;
+        }
+        self.nothing.floor = self.version;
+    }
+}

@@ -137,22 +137,22 @@ impl Chunk {
 }
 
 impl Chunks {
-    /// The kernel has a bitmap of 256 bits and at most four places for flags.
+    /// The kernel has a bitmap (of which it uses the first 256 bits) and four places for flags.
     fn decode(info: Info<'_>) -> Option<Self> {
-        let which = match info.u32(40)? {
+        let which = match info.u32(264)? {
             1 => ChunkMatch::Any,
             2 => ChunkMatch::All,
             4 => ChunkMatch::Only,
             _ => return None,
         };
-        let flagged = usize::try_from(info.i32(56)?).ok().filter(|count| *count <= FLAGGED)?;
+        let flagged = usize::try_from(info.i32(280)?).ok().filter(|count| *count <= FLAGGED)?;
         let mut types = Vec::new();
         for kind in 0..=u8::MAX {
             let word = info.u32(8 + 4 * usize::from(kind / 32))?;
             if word & 1 << (kind % 32) != 0 {
                 let mut chunk = Chunk { kind, mask: 0, flags: 0 };
                 for place in 0..flagged {
-                    let at = 44 + 3 * place;
+                    let at = 268 + 3 * place;
                     if info.u8(at)? == kind {
                         (chunk.flags, chunk.mask) = (info.u8(at + 1)?, info.u8(at + 2)?);
                     }
@@ -198,7 +198,7 @@ impl Chunks {
 
 impl Extension for Sctp {
     fn decode(info: Info<'_>, _: Of) -> Option<Self> {
-        let (flags, inverted) = (info.u32(60)?, info.u32(64)?);
+        let (flags, inverted) = (info.u32(284)?, info.u32(288)?);
         let has = |bit: u32| flags & bit != 0;
         let not = |bit: u32| inverted & bit != 0;
         let range = |at: usize| Some(PortRange { min: info.u16(at)?, max: info.u16(at + 2)? });

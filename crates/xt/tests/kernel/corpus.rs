@@ -78,7 +78,7 @@ const FILTER: &str = "\
 -A INPUT -m connmark ! --mark 0x80/0xff -j ACCEPT
 -A INPUT -m statistic --mode random --probability 0.50000000000 -j ACCEPT
 -A INPUT -m statistic --mode random ! --probability 0.33333333349 -j ACCEPT
--A INPUT -m statistic --mode nth --every 3 -j ACCEPT
+-A INPUT -m statistic --mode nth --every 3 --packet 0 -j ACCEPT
 -A INPUT -m statistic --mode nth ! --every 10 --packet 5 -j ACCEPT
 -A INPUT -m physdev --physdev-in eth0 -j ACCEPT
 -A FORWARD -m physdev ! --physdev-in veth+ --physdev-out eth1 --physdev-is-bridged -j ACCEPT

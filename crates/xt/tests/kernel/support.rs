@@ -40,7 +40,7 @@ pub(crate) fn try_run(program: &str, args: &[&str], input: &str) -> Result<Strin
 
 #[track_caller]
 pub(crate) fn run(program: &str, args: &[&str], input: &str) -> String {
-    try_run(program, args, input).unwrap_or_else(|error| panic!("{error}\n{input}"))
+    try_run(program, args, input).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// `iptables-legacy-restore` and the like.

@@ -1,7 +1,7 @@
 //! The local socket: how `netkeep show` and `netkeep explain` ask a running agent.
 //!
-//! One request a connection: a line of JSON in, a line of JSON out. Read-only: nothing that can be
-//! asked changes anything. Only root and the agent's own user are answered.
+//! One request a connection: a line of JSON in, a line of JSON out. Nothing that can be asked
+//! changes anything but how much is logged. Only root and the agent's own user are answered.
 //!
 //! Invariants: a slow or hostile client costs one thread for at most [`PATIENCE`] and never the
 //! loop; a request is at most [`REQUEST_MAX`] bytes.
@@ -39,8 +39,16 @@ pub enum Request {
     },
     /// How the agent is.
     Health,
-    /// The metrics, as Prometheus text.
+    /// The metrics, as OpenMetrics text.
     Metrics,
+    /// Everything that helps to understand the agent later: configuration, health, ledger, leases,
+    /// last plans.
+    State,
+    /// What is logged from now on; `None`: asks only.
+    LogLevel {
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: Option<String>,
+    },
 }
 
 /// What is answered.

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::control::{Answer, Query, Request};
 
+/// What a scraper says that reads OpenMetrics; any other gets Prometheus text.
+const OPEN_METRICS: &str = "application/openmetrics-text";
 /// How long the loop may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -59,10 +61,16 @@ async fn ask(send: Send, request: Request) -> Option<Answer> {
     asked.await.ok().flatten()
 }
 
-async fn metrics(State(send): State<Send>) -> Response {
+async fn metrics(State(send): State<Send>, headers: HeaderMap) -> Response {
     match ask(send, Request::Metrics).await {
         Some(Answer::Data { text: Some(text), .. }) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+            let open = accepted.is_some_and(|accept| accept.contains(OPEN_METRICS));
+            let (kind, text) = if open {
+                ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+            } else {
+                ("text/plain; version=0.0.4; charset=utf-8", crate::metrics::plain(&text))
+            };
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
         _ => {

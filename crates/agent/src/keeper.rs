@@ -14,6 +14,7 @@
 //!
 //! Deliberately not here: threads and waiting (`crate::run`), what to do (`plan`).
 
+mod history;
 mod memory;
 mod pods;
 mod ports;
@@ -32,6 +33,7 @@ use model::{
 };
 use plan::{Config as CoreConfig, Core};
 
+pub use history::{History, Performed};
 pub(crate) use memory::told;
 pub use ports::{PortSet, Ports};
 pub use settle::{Settled, Step};
@@ -87,6 +89,8 @@ pub struct Keeper<D> {
     source_problems: Vec<Finding>,
     /// Where annotations are published.
     outlet: Outlet,
+    /// What was done last, newest at the end.
+    history: History,
     /// Flows that still have to be cut, as the journal has them.
     cuts: BTreeSet<StaleFlows>,
     /// What keeps the kernel from being reconciled, if anything does.
@@ -114,6 +118,7 @@ impl<D: Driver> Keeper<D> {
             adopted: BTreeSet::new(),
             source_problems: Vec::new(),
             outlet: Outlet::of(&config.source),
+            history: History::default(),
             cuts: BTreeSet::new(),
             trouble: None,
             journal_trouble: None,
@@ -290,6 +295,11 @@ impl<D: Driver> Keeper<D> {
             })
         };
         self.core.leases().filter_map(conflict).collect()
+    }
+
+    /// The plans that were carried out last.
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// The core, to be looked at.

@@ -17,6 +17,7 @@ mod http;
 pub mod keeper;
 pub mod kernel;
 pub mod lock;
+pub mod log_level;
 mod metrics;
 pub mod once;
 pub mod publish;

@@ -3,6 +3,7 @@
 //! Counters and histograms are kept by the loop as things happen; gauges are read off the state
 //! when somebody asks, so that an idle agent does nothing.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use drivers::Driver;
@@ -318,6 +319,31 @@ impl Default for Metrics {
     }
 }
 
+/// OpenMetrics text as Prometheus text 0.0.4, where a counter's family has the name of its samples
+/// and nothing marks units or the end.
+pub(crate) fn plain(open: &str) -> String {
+    let counters: BTreeSet<&str> = open
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines() {
+        if line.starts_with("# UNIT ") || line == "# EOF" {
+            continue;
+        }
+        let described = line.strip_prefix("# TYPE ").or_else(|| line.strip_prefix("# HELP "));
+        match described.and_then(|rest| rest.split_once(' ')) {
+            Some((name, rest)) if counters.contains(name) => {
+                let what = &line[..7];
+                text.extend([what, name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// A count as a gauge's value.
 fn level(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -333,4 +359,22 @@ fn resident_memory() -> Option<i64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_has_the_name_of_its_samples_in_prometheus_text() {
+        let open = "# HELP netkeep_a Help.\n# TYPE netkeep_a counter\nnetkeep_a_total 1\n\
+                    # HELP netkeep_b_seconds B.\n# TYPE netkeep_b_seconds gauge\n\
+                    # UNIT netkeep_b_seconds seconds\nnetkeep_b_seconds 2\n# EOF\n";
+        let plain = plain(open);
+        assert_eq!(
+            plain,
+            "# HELP netkeep_a_total Help.\n# TYPE netkeep_a_total counter\nnetkeep_a_total 1\n\
+             # HELP netkeep_b_seconds B.\n# TYPE netkeep_b_seconds gauge\nnetkeep_b_seconds 2\n"
+        );
+    }
 }

@@ -30,6 +30,7 @@ use crate::config::{Config, SOCKET_DEFAULT, SourceSpec};
 use crate::control::{self, Query};
 use crate::keeper::{Keeper, Ports, Settled, Step};
 use crate::lock::{self, LockError};
+use crate::log_level::LogLevel;
 use crate::metrics::Metrics;
 use crate::publish::{Publisher, Tampered};
 use crate::source::SourceMessage;
@@ -87,15 +88,20 @@ pub enum AgentError {
     },
 }
 
-/// Runs the agent until a signal stops it. The kernel keeps what it has.
-pub fn run(config: &Config) -> Result<(), AgentError> {
+/// Runs the agent until a signal stops it. The kernel keeps what it has. `told` is the
+/// configuration as a person reads it.
+pub fn run(
+    config: &Config,
+    told: serde_json::Value,
+    log_level: LogLevel,
+) -> Result<(), AgentError> {
     netns::use_one_arena();
     let lock = lock::acquire()?;
     let files = raise_file_limit();
     let driver =
         NftDriver::open(NftOptions { ownership: config.ownership, map_size: config.map_size() })?;
     let (sender, receiver) = mpsc::channel();
-    let mut agent = Agent::start(config, driver, files, &sender)?;
+    let mut agent = Agent::start(config, driver, files, &sender, (told, log_level))?;
     // The core looks at the kernel before the events are joined, so that a first load does not
     // tell us about itself; `join` then compares generations.
     serve_control(config, lock, &sender)?;
@@ -136,6 +142,9 @@ struct Agent {
     publish_trouble: Vec<String>,
     /// Events on objects, where there is an API to say them to.
     announcing: Option<Announcing>,
+    /// The configuration, as a person reads it.
+    told_config: serde_json::Value,
+    log_level: LogLevel,
     /// Whether everything that was mapped at the start was checked for stale flows.
     first_cut_done: bool,
     trouble_wait: Option<(Instant, Duration)>,
@@ -150,6 +159,7 @@ impl Agent {
         driver: NftDriver,
         files: u64,
         sender: &Sender<Input>,
+        (told_config, log_level): (serde_json::Value, LogLevel),
     ) -> Result<Self, AgentError> {
         let mut keeper = Keeper::new(config, driver, Ports::new(files));
         keeper.observe(&Reason::Wanted)?;
@@ -184,6 +194,8 @@ impl Agent {
             events: foreign::Events::NotJoined,
             publish_trouble: Vec::new(),
             announcing,
+            told_config,
+            log_level,
             first_cut_done: false,
             trouble_wait: None,
             received: Vec::new(),

@@ -71,6 +71,14 @@ EXAMPLES:
     netkeep explain 'tcp 61000'
     netkeep explain '198.51.100.7 -> 192.0.2.10 tcp 61000'")]
     Explain(ExplainArgs),
+    /// Show or change what the running agent logs
+    ///
+    /// Holds until the agent ends; the setting is --log-level.
+    #[command(after_help = "\
+EXAMPLES:
+    netkeep log-level
+    netkeep log-level debug")]
+    LogLevel(LogLevelArgs),
     /// Leave nothing behind: the table, the published files, the state
     #[command(after_help = "\
 Without --yes it only prints what it would remove. Stop the agent first.
@@ -169,6 +177,9 @@ pub(crate) struct AgentArgs {
     /// What to log: error, warn, info, debug or trace [default: info]
     #[arg(long, env = "NETKEEP_LOG", value_name = "LEVEL")]
     pub(crate) log_level: Option<LevelFilter>,
+    /// Print the settings that would hold, as a file for --config, and exit
+    #[arg(long)]
+    pub(crate) print_config: bool,
 }
 
 #[derive(Debug, Args)]
@@ -228,6 +239,15 @@ pub(crate) struct ExplainArgs {
     /// For people or for scripts
     #[arg(short, long, value_enum, default_value = "text")]
     pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) socket: SocketArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogLevelArgs {
+    /// error, warn, info, debug or trace; without it, what it is now
+    #[arg(value_name = "LEVEL")]
+    pub(crate) level: Option<LevelFilter>,
     #[command(flatten)]
     pub(crate) socket: SocketArg,
 }

@@ -4,6 +4,7 @@ mod agent;
 mod apply;
 mod demo;
 mod explain;
+mod log_level;
 mod plan;
 mod show;
 mod uninstall;
@@ -11,8 +12,12 @@ mod uninstall;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use ::agent::log_level::LogLevel;
 use anyhow::Result;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, reload};
 
 use crate::args::Command;
 
@@ -24,17 +29,30 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Apply(args) => apply::run(args),
         Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::LogLevel(args) => log_level::run(&args),
         Command::Uninstall(args) => uninstall::run(&args),
         Command::Demo(args) => demo::run(&args),
     }
 }
 
-/// Logs to standard error: text for a person, JSON for a collector.
-fn log_to_stderr(level: LevelFilter) {
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+/// Logs to standard error: text for a person, JSON for a collector. What is logged can be changed
+/// later.
+fn log_to_stderr(level: LevelFilter) -> LogLevel {
+    let (filter, handle) = reload::Layer::new(level);
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        builder.init();
+        registry.with(lines).init();
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        registry.with(json).init();
     }
+    let current = handle.clone();
+    let get = move || current.with_current(ToString::to_string).unwrap_or_default();
+    let set = move |level: &str| {
+        let level: LevelFilter =
+            level.parse().map_err(|_| format!("{level:?} is not a log level"))?;
+        handle.reload(level).map_err(|error| error.to_string())
+    };
+    LogLevel::new(get, set)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use agent::config::{Config, EmptyFolder, STATE_DIR_DEFAULT, SourceSpec, TableOwnership};
 use model::PortRange;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value as Json};
 use tracing::level_filters::LevelFilter;
 
 use crate::args::{AgentArgs, SourceArgs, TableArg, node_name};
@@ -69,11 +70,15 @@ pub(crate) fn once(args: SourceArgs) -> Result<Config, BadUsage> {
 
 /// The configuration of the agent, and what it is to log.
 pub(crate) fn agent(args: AgentArgs) -> Result<(Config, LevelFilter), BadUsage> {
-    let mut file = read(args.source.config.as_deref())?;
+    let file = read(args.source.config.as_deref())?;
     let level = args.log_level.or(file.log_level).unwrap_or(LevelFilter::INFO);
+    Ok((join_agent(args, file)?, level))
+}
+
+fn join_agent(args: AgentArgs, mut file: File) -> Result<Config, BadUsage> {
     let socket = args.socket.or(file.socket.take());
     let metrics = args.metrics.or(file.metrics.take());
-    Ok((Config { socket, metrics, ..join(args.source, file)? }, level))
+    Ok(Config { socket, metrics, ..join(args.source, file)? })
 }
 
 fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
@@ -100,6 +105,44 @@ fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
         },
         map_size: args.npl_map_size.or(file.npl_map_size),
     })
+}
+
+/// The settings that hold, by their names in the file of `--config`.
+pub(crate) fn told(config: &Config, level: LevelFilter) -> Map<String, Json> {
+    let path = |path: &Path| Json::from(path.display().to_string());
+    let mut told = Map::new();
+    let mut say = |key: &str, value: Json| drop(told.insert(key.to_owned(), value));
+    say("node", config.node.as_str().into());
+    say("source", config.source.to_string().into());
+    if let Some(file) = &config.kubeconfig {
+        say("kubeconfig", path(file));
+    }
+    if let Some(wait) = config.stale_after {
+        say("kubeStaleAfter", wait.as_secs().into());
+    }
+    say("allowEmpty", (config.empty == EmptyFolder::MeansNoObjects).into());
+    say("stateDir", path(&config.state_dir));
+    if let Some(socket) = &config.socket {
+        say("socket", path(socket));
+    }
+    if let Some(address) = config.metrics {
+        say("metrics", address.to_string().into());
+    }
+    say("nplPortRange", config.range.to_string().into());
+    say("nplMapSize", config.map_size().into());
+    let table = match config.ownership {
+        TableOwnership::Exclusive => "exclusive",
+        TableOwnership::Shared => "shared",
+    };
+    say("table", table.into());
+    say("logLevel", level.to_string().into());
+    told
+}
+
+/// Settings as a file for `--config`: every value as JSON, which is YAML.
+pub(crate) fn as_yaml(told: &Map<String, Json>) -> String {
+    told.iter()
+        .fold(String::new(), |yaml, (key, value)| yaml + key + ": " + &value.to_string() + "\n")
 }
 
 /// What was asked for cannot be done as asked: exit code 2.
@@ -131,6 +174,8 @@ pub(crate) enum BadUsage {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
@@ -145,5 +190,25 @@ mod tests {
         assert!(serde_saphyr::from_str::<File>("nodes: n1").is_err());
         assert!(serde_saphyr::from_str::<File>("source: kube").is_ok());
         assert!(serde_saphyr::from_str::<File>("source: kubernetes").is_err());
+    }
+
+    #[test]
+    fn what_is_printed_is_a_configuration_that_says_the_same() {
+        let file: File = serde_saphyr::from_str(
+            "node: n1\nsource: kube\nkubeconfig: '/a: b'\nkubeStaleAfter: 7\nallowEmpty: true\n\
+             metrics: '[::1]:9'\nnplPortRange: 61000-61999\nnplMapSize: 70000\ntable: shared\n\
+             socket: /s\nstateDir: /d\n",
+        )
+        .unwrap();
+        let args = || {
+            let cli = crate::args::Cli::try_parse_from(["netkeep", "agent"]).unwrap();
+            let crate::args::Command::Agent(args) = cli.command else { unreachable!() };
+            args
+        };
+        let once = as_yaml(&told(&join_agent(args(), file).unwrap(), LevelFilter::WARN));
+        let again: File = serde_saphyr::from_str(&once).unwrap();
+        let twice = as_yaml(&told(&join_agent(args(), again).unwrap(), LevelFilter::WARN));
+        assert_eq!(once, twice);
+        assert!(once.contains("kubeconfig: \"/a: b\"\n"), "{once}");
     }
 }

@@ -156,6 +156,7 @@ impl<D: Driver> Keeper<D> {
                 settled.count(change);
             }
         }
+        self.history.note(plan, refused.len());
         self.core.outcome(&report.read_back, &refused);
         failpoint::hit("core:outcome");
         match report.progress {

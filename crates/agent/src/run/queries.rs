@@ -2,10 +2,11 @@
 
 use model::{Finding, FindingCode, Severity};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::Agent;
 use crate::control::{Answer, Query, Request};
+use crate::keeper::Performed;
 
 impl Agent {
     pub(super) fn answer(&mut self, query: &Query) {
@@ -20,34 +21,65 @@ impl Agent {
                 },
                 Err(error) => Answer::BadQuestion(error.to_string()),
             },
-            Request::Health => {
-                let trouble = self.keeper.trouble();
-                let in_sync = !self.keeper.core().awaits_sync();
-                let ready = trouble.is_none() && in_sync && self.converged;
-                let (hold, problems) = self.keeper.source_health();
-                let unavailable = problems
-                    .iter()
-                    .filter(|finding| finding.code == FindingCode::SourceUnavailable);
-                let source: Vec<&str> = unavailable.map(|finding| &*finding.message).collect();
-                let json = json!({
-                    "healthy": trouble.is_none(),
-                    "ready": ready,
-                    "inSync": in_sync,
-                    "hold": hold.map(|hold| &hold.reason),
-                    "source": source,
-                    "trouble": trouble,
-                });
-                Answer::Data { json, text: None }
-            }
+            Request::Health => Answer::Data { json: self.health(), text: None },
+            Request::State => Answer::Data { json: self.state(), text: None },
+            Request::LogLevel { level } => self.log_level(level.as_deref()),
             Request::Metrics => {
                 let findings = self.findings();
                 let generation = self.keeper.driver().generation();
                 let text = self.metrics.text(&self.keeper, generation, &findings);
-                Answer::Data { json: serde_json::Value::Null, text: Some(text) }
+                Answer::Data { json: Json::Null, text: Some(text) }
             }
         };
         // The client may have gone: nobody is waiting then.
         let _ = query.reply.send(answer);
+    }
+
+    fn health(&self) -> Json {
+        let trouble = self.keeper.trouble();
+        let in_sync = !self.keeper.core().awaits_sync();
+        let (hold, problems) = self.keeper.source_health();
+        let unavailable =
+            problems.iter().filter(|finding| finding.code == FindingCode::SourceUnavailable);
+        let source: Vec<&str> = unavailable.map(|finding| &*finding.message).collect();
+        json!({
+            "healthy": trouble.is_none(),
+            "ready": trouble.is_none() && in_sync && self.converged,
+            "inSync": in_sync,
+            "hold": hold.map(|hold| &hold.reason),
+            "source": source,
+            "trouble": trouble,
+        })
+    }
+
+    /// Everything that helps to understand the agent later.
+    fn state(&self) -> Json {
+        let core = self.keeper.core();
+        let leases: Vec<Json> = core.leases().map(|lease| lease_json(&lease)).collect();
+        let plans: Vec<Json> = self.keeper.history().plans().map(plan_json).collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "config": self.told_config,
+            "health": self.health(),
+            "npl": core.npl_report(),
+            "owners": core.owners(),
+            "leases": leases,
+            "findings": self.findings(),
+            "lastPlans": plans,
+        })
+    }
+
+    fn log_level(&self, level: Option<&str>) -> Answer {
+        let Some(level) = level else {
+            return Answer::Data { json: json!({ "logLevel": self.log_level.get() }), text: None };
+        };
+        match self.log_level.set(level) {
+            Ok(()) => {
+                tracing::info!(level, "the log level was changed");
+                Answer::Data { json: json!({ "logLevel": level }), text: None }
+            }
+            Err(why) => Answer::BadQuestion(why),
+        }
     }
 
     /// Everything that a person should know, from every part of the agent.
@@ -80,4 +112,27 @@ fn data(value: &impl Serialize) -> Answer {
         Ok(json) => Answer::Data { json, text: None },
         Err(error) => Answer::Refused(error.to_string()),
     }
+}
+
+fn lease_json(lease: &plan::Lease) -> Json {
+    let plan::Lease { mapping, port } = lease;
+    json!({
+        "owner": mapping.owner.to_string(),
+        "uid": mapping.owner.uid.to_string(),
+        "podPort": mapping.pod_port.get(),
+        "protocol": mapping.protocol.to_string(),
+        "ipFamily": mapping.family.to_string(),
+        "nodePort": port.get(),
+    })
+}
+
+fn plan_json(plan: &Performed) -> Json {
+    let since = plan.at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let changes: Vec<String> = plan.changes.iter().map(plan::render::describe).collect();
+    json!({
+        "at": since.as_secs_f64(),
+        "changes": changes,
+        "total": plan.total,
+        "refused": plan.refused,
+    })
 }

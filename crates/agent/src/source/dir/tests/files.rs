@@ -175,7 +175,7 @@ fn an_object_made_anew_under_its_name_is_deleted_with_its_old_uid_first() {
     else {
         panic!("{message:?}")
     };
-    assert_eq!((old.as_str(), new.meta.uid.as_str()), ("uid-a", "uid-a2"));
+    assert_eq!((old.to_string(), new.meta.uid.to_string()), ("uid-a".into(), "uid-a2".into()));
     stop.stop();
     thread.join().unwrap().unwrap();
 }

@@ -41,6 +41,11 @@ macro_rules! codes {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $slug,)* }
             }
+
+            /// The code of this slug.
+            pub fn from_slug(slug: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == slug)
+            }
         }
     };
 }
@@ -74,6 +79,80 @@ codes! {
     ReservationFailed = "reservation-failed",
     /// What is said could not be written where it is read (annotation, published file).
     PublishFailed = "publish-failed",
+    /// Rules of one system live in both iptables backends, or in one while another rules in the other.
+    SplitBackends = "split-backends",
+    /// Legacy tables exist, and their rules could not be looked at.
+    UnseenLegacyRules = "unseen-legacy-rules",
+    /// Legacy rules are in force, and there is no iptables-legacy to see or remove them with.
+    LegacyWithoutBinary = "legacy-without-binary",
+    /// The same rule more than once in a chain.
+    DuplicateRules = "duplicate-rules",
+    /// Rules of a system, an interface or an endpoint that is not there any more.
+    StaleRules = "stale-rules",
+    /// Rules that are all there, in an order that makes them mean something else.
+    WrongOrder = "wrong-order",
+    /// A rule that no packet can reach: an earlier one takes all of its packets.
+    ShadowedRule = "shadowed-rule",
+    /// A node port that an annotation names has no rule.
+    NplRuleLost = "npl-rule-lost",
+    /// A rule sends packets to an address where nobody is.
+    DanglingDnat = "dangling-dnat",
+    /// A NAT gateway has its addresses and not its rules.
+    GatewayStateLost = "gateway-state-lost",
+    /// A NAT gateway is not able to serve yet.
+    GatewayNotReady = "gateway-not-ready",
+    /// Open vSwitch waits for flows that nobody will bring: it forwards nothing.
+    FlowRestoreWait = "flow-restore-wait",
+    /// The link that is a port of a bridge is the one the node is reached by.
+    UplinkIsPrimary = "uplink-is-primary",
+    /// An address is on a link that is the port of a bridge.
+    IpOnEnslavedNic = "ip-on-enslaved-nic",
+    /// Forwarded packets of Pods are dropped.
+    ForwardDrop = "forward-drop",
+    /// A process holds the lock of iptables.
+    LockHeld = "lock-held",
+    /// A native rule in a table of iptables-nft, which the tools of iptables cannot show.
+    IncompatibleNativeRule = "incompatible-native-rule",
+    /// The tools show a rule without a condition that the kernel has.
+    MisreadRule = "misread-rule",
+    /// A tracked connection goes where the rules do not send it any more.
+    StaleConntrack = "stale-conntrack",
+    /// Intervals of a set overlap.
+    IntervalOverlap = "interval-overlap",
+    /// Packets are masqueraded by a mark that they keep, so that a tunnel masquerades them again.
+    MasqueradeWithoutMarkClear = "masquerade-without-mark-clear",
+    /// Packets are marked for masquerading, and nothing masquerades them.
+    MarkWithoutMasquerade = "mark-without-masquerade",
+    /// An uplink has an address, and no routing table leads out.
+    DefaultRouteLost = "default-route-lost",
+    /// No routing rule looks up a table without which nothing can be reached.
+    RoutingRulesLost = "routing-rules-lost",
+    /// Routing rules that say the same.
+    DuplicateRoutingRules = "duplicate-routing-rules",
+    /// A restore of rules stopped in the middle.
+    PartialRestore = "partial-restore",
+    /// Packets between ports of a bridge do not pass the rules that are made for them.
+    BridgeNfCallOff = "bridge-nf-call-off",
+    /// The kernel drops packets that come by another link than the answer would leave by.
+    RpFilterStrict = "rp-filter-strict",
+    /// The table of tracked connections is nearly full.
+    ConntrackFull = "conntrack-full",
+    /// Neighbours can reach what listens on 127.0.0.1 only.
+    RouteLocalnet = "route-localnet",
+    /// The node forwards no packets between links.
+    ForwardingOff = "forwarding-off",
+    /// A chain drops what it does not know, and does not accept answers.
+    DropWithoutEstablished = "drop-without-established",
+    /// A chain with rules that nothing leads to.
+    OrphanChain = "orphan-chain",
+    /// A jump into a chain without rules, where there should be some.
+    EmptyChain = "empty-chain",
+    /// A rule of one program was removed by another that meant a place, not a rule.
+    PositionDeletedRule = "position-deleted-rule",
+    /// A link was being moved into a bridge, and nobody finished it.
+    UplinkHalfMoved = "uplink-half-moved",
+    /// A tunnel takes larger packets than its underlay can carry.
+    OverlayMtu = "overlay-mtu",
 }
 
 impl fmt::Display for FindingCode {
@@ -118,5 +197,13 @@ mod tests {
         slugs.sort_unstable();
         slugs.dedup();
         assert_eq!(slugs.len(), FindingCode::ALL.len());
+    }
+
+    #[test]
+    fn a_slug_leads_back_to_its_code() {
+        for code in FindingCode::ALL {
+            assert_eq!(FindingCode::from_slug(code.as_str()), Some(*code));
+        }
+        assert_eq!(FindingCode::from_slug("no-such-code"), None);
     }
 }

@@ -240,7 +240,7 @@ impl Run {
             Op::DeletePod { name, uid: generation } => {
                 let (name, meant) = (pod_name(*name), generation.map(|g| uid(*name, g)));
                 let present = self.pods.get(&name).map(|pod| pod.meta.uid.clone());
-                if present.is_some_and(|p| meant.as_ref().is_none_or(|m| *m == *p.as_str())) {
+                if present.is_some_and(|p| meant.as_ref().is_none_or(|m| *m == *p.text())) {
                     self.forget(&name);
                 }
                 self.tell(deleted(ObjectKind::Pod, &name, meant.as_deref()));

@@ -46,8 +46,8 @@ fn state() -> State {
     State::new("n1".into())
 }
 
-fn gone(touched: &Touched) -> Vec<(&str, &Cause)> {
-    touched.gone.iter().map(|(owner, cause)| (owner.uid.as_str(), cause)).collect()
+fn gone(touched: &Touched) -> Vec<(Uid, &Cause)> {
+    touched.gone.iter().map(|(owner, cause)| (owner.uid.clone(), cause)).collect()
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_newer_uid_ends_the_older_pod_of_the_name_and_a_late_delete_is_harmless() {
     let mut state = state();
     state.apply(applied(pod("a", "1")));
     let touched = state.apply(applied(pod("a", "2")));
-    assert_eq!(gone(&touched), [("1", &Cause::Replaced)]);
+    assert_eq!(gone(&touched), [(Uid::new("1"), &Cause::Replaced)]);
     let late = |uid: Option<&str>| Event::Deleted {
         kind: ObjectKind::Pod,
         namespace: "default".into(),
@@ -75,7 +75,7 @@ fn a_newer_uid_ends_the_older_pod_of_the_name_and_a_late_delete_is_harmless() {
         uid: uid.map(Uid::new),
     };
     assert!(state.apply(late(Some("1"))).gone.is_empty());
-    assert_eq!(gone(&state.apply(late(None))), [("2", &Cause::Deleted)]);
+    assert_eq!(gone(&state.apply(late(None))), [(Uid::new("2"), &Cause::Deleted)]);
     assert!(state.apply(late(None)).gone.is_empty());
 }
 
@@ -85,7 +85,7 @@ fn a_pod_that_turns_out_to_be_elsewhere_is_gone_from_here() {
     state.apply(applied(pod("a", "1")));
     let mut moved = pod("a", "1");
     moved.node_name = Some("n2".into());
-    assert_eq!(gone(&state.apply(applied(moved))), [("1", &Cause::Elsewhere)]);
+    assert_eq!(gone(&state.apply(applied(moved))), [(Uid::new("1"), &Cause::Elsewhere)]);
     assert_eq!(state.pods().count(), 0);
 }
 

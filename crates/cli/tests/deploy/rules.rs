@@ -82,7 +82,8 @@ fn every_finding_has_one_alert_and_the_last_one_takes_all_others() {
     let mut left_out = BTreeSet::new();
     for rule in rules() {
         let expression = rule["expr"].as_str().unwrap();
-        for (operator, codes) in [("code=\"", &mut own), ("code=~\"", &mut own), ("code!~\"", &mut left_out)] {
+        for operator in ["code=\"", "code=~\"", "code!~\""] {
+            let codes = if operator.contains('!') { &mut left_out } else { &mut own };
             for part in expression.split(operator).skip(1) {
                 codes.extend(part.split('"').next().unwrap().split('|').map(str::to_owned));
             }

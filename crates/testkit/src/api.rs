@@ -315,6 +315,12 @@ impl Api {
     }
 }
 
+/// A YAML or JSON document as it is.
+#[track_caller]
+pub(crate) fn read_yaml(text: &str) -> Value {
+    patch::yaml(text.as_bytes()).unwrap_or_else(|refusal| panic!("{}\n{text}", refusal.message))
+}
+
 #[track_caller]
 fn named(state: &State, resource: &str) -> Arc<Resource> {
     state.registry.named(resource).unwrap_or_else(|| panic!("no resource {resource:?} here"))

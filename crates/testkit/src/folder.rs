@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::Manifest;
+use crate::api::Api;
+use crate::cluster::{Mirror, objects};
 
 /// A folder that is removed on drop. It lies in one of its own: whoever watches the way to it is
 /// not disturbed by what others do beside it.
@@ -14,6 +16,7 @@ use crate::Manifest;
 pub struct Folder {
     path: PathBuf,
     _around: TempDir,
+    mirror: Option<Mirror>,
 }
 
 impl Default for Folder {
@@ -28,7 +31,17 @@ impl Folder {
         let around = tempfile::tempdir().unwrap();
         let path = around.path().join("manifests");
         fs::create_dir(&path).unwrap();
-        Self { path, _around: around }
+        Self { path, _around: around, mirror: None }
+    }
+
+    /// A new folder whose objects are put into this API too.
+    pub fn mirrored(api: Api) -> Self {
+        Self { mirror: Some(Mirror::new(api)), ..Self::new() }
+    }
+
+    /// The API that has the same objects.
+    pub fn api(&self) -> Option<&Api> {
+        self.mirror.as_ref().map(Mirror::api)
     }
 
     /// A new folder with these objects, a file each.
@@ -58,7 +71,11 @@ impl Folder {
     /// Writes or replaces an object's own file, in one step ([`Manifest::file_name`]).
     pub fn put(&self, object: impl Into<Manifest>) {
         let manifest = object.into();
-        self.write(&manifest.file_name(), &manifest.yaml());
+        let name = manifest.file_name();
+        self.write_file(&name, &manifest.yaml());
+        if let Some(mirror) = &self.mirror {
+            mirror.write(&name, vec![manifest.value().clone()]);
+        }
     }
 
     /// Removes an object's own file.
@@ -69,6 +86,13 @@ impl Folder {
     /// Writes or replaces a file in one step, as careful writers do: a hidden file beside it, then
     /// rename.
     pub fn write(&self, name: &str, text: &str) {
+        self.write_file(name, text);
+        if let Some(mirror) = &self.mirror {
+            mirror.write(name, objects(text));
+        }
+    }
+
+    fn write_file(&self, name: &str, text: &str) {
         let hidden = self.file(&format!(".{name}.new"));
         fs::write(&hidden, text).unwrap();
         fs::rename(&hidden, self.file(name)).unwrap();
@@ -77,6 +101,7 @@ impl Folder {
     /// Writes a file as careless writers do: emptied first, then filled in two writes, with
     /// something happening in between.
     pub fn write_in_pieces(&self, name: &str, text: &str, between: impl FnOnce()) {
+        assert!(self.mirror.is_none(), "an API server takes an object whole");
         let mut file = File::create(self.file(name)).unwrap();
         let middle = text.floor_char_boundary(text.len() / 2);
         file.write_all(&text.as_bytes()[..middle]).unwrap();
@@ -86,6 +111,7 @@ impl Folder {
 
     /// Adds to the end of a file.
     pub fn append(&self, name: &str, text: &str) {
+        assert!(self.mirror.is_none(), "an API server takes an object whole");
         let mut file = OpenOptions::new().append(true).open(self.file(name)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }
@@ -93,12 +119,18 @@ impl Folder {
     /// Removes a file.
     pub fn remove_file(&self, name: &str) {
         fs::remove_file(self.file(name)).unwrap();
+        if let Some(mirror) = &self.mirror {
+            mirror.remove(name);
+        }
     }
 
     /// Removes every file; the folder stays.
     pub fn clear(&self) {
         for entry in fs::read_dir(self.path()).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        if let Some(mirror) = &self.mirror {
+            mirror.clear();
         }
     }
 

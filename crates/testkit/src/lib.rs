@@ -14,6 +14,7 @@
 #![allow(clippy::missing_panics_doc, reason = "everything panics, as said above")]
 
 pub mod api;
+pub mod cluster;
 mod folder;
 pub mod foreign;
 mod fresh;
@@ -24,6 +25,7 @@ mod program;
 pub mod stage;
 mod world;
 
+pub use cluster::Cluster;
 pub use folder::Folder;
 pub use fresh::require_fresh_netns;
 pub use kernel::{KernelTable, Leads, generation};

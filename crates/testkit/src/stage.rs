@@ -15,6 +15,8 @@ use netns::Namespace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::api::Api;
+use crate::cluster::{Cluster, by_api};
 use crate::manifest::{Node, Pod, Service, Target};
 use crate::poll::DEADLINE;
 use crate::program::{AgentProcess, Output, netkeep_for};
@@ -34,6 +36,8 @@ const COMMAND: Duration = Duration::from_mins(1);
 pub struct Stage {
     program: PathBuf,
     flags: Vec<String>,
+    // Dropped before the node that it is in.
+    cluster: Option<Cluster>,
     lab: Lab,
     folder: Folder,
     state: TempDir,
@@ -61,11 +65,16 @@ impl Stage {
     #[track_caller]
     pub fn with(program: &str, flags: &[&str]) -> Self {
         let lab = Lab::new().unwrap();
-        let folder = Folder::new();
+        let cluster = by_api().then(|| Cluster::new(Api::new(), lab.node()));
+        let folder = match &cluster {
+            Some(cluster) => Folder::mirrored(cluster.api().clone()),
+            None => Folder::new(),
+        };
         folder.put(Node::of_lab(NODE, &lab));
         folder.put(service());
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        Self { program: program.into(), flags, lab, folder, state: tempfile::tempdir().unwrap() }
+        let state = tempfile::tempdir().unwrap();
+        Self { program: program.into(), flags, cluster, lab, folder, state }
     }
 
     /// From now on the program is given these flags instead.
@@ -81,7 +90,14 @@ impl Stage {
     /// The node restarts: namespaces are new and without Pods; folder and state are as they were.
     #[track_caller]
     pub fn reboot(&mut self) {
+        let cluster = self.cluster.take();
         self.lab = Lab::new().unwrap();
+        self.cluster = cluster.map(|cluster| Cluster::new(cluster.api().clone(), self.lab.node()));
+    }
+
+    /// The API server that the program watches, if it watches one.
+    pub const fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// The namespace in which the program runs.
@@ -124,8 +140,12 @@ impl Stage {
     /// A command that reads objects (`agent`, `plan`, `apply`), ready to be run in the node.
     pub fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.args([verb, "--node", NODE, "--source", &self.folder.source(), "--state-dir"]);
-        command.arg(self.state_dir()).args(&self.flags);
+        command.args([verb, "--node", NODE, "--source"]);
+        match &self.cluster {
+            Some(cluster) => command.arg("kube").arg("--kubeconfig").arg(cluster.kubeconfig()),
+            None => command.arg(self.folder.source()),
+        };
+        command.arg("--state-dir").arg(self.state_dir()).args(&self.flags);
         if verb == "agent" {
             command.arg("--socket").arg(self.socket());
         }
@@ -275,6 +295,9 @@ impl Stage {
 
     /// The annotation that is published of a Pod, which must be there and be a list.
     pub fn published(&self, pod: &str) -> Option<Vec<Value>> {
+        if let Some(cluster) = &self.cluster {
+            return serde_json::from_str(&cluster.published(pod)?).ok();
+        }
         let file = self.state_dir().join(format!("published/pods/{pod}.yaml"));
         let text = std::fs::read_to_string(file).ok()?;
         let mut lines = text.lines().map(str::trim);

@@ -39,7 +39,9 @@ fn served() -> BTreeSet<String> {
     for declared in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = declared.split_once(' ').unwrap();
         let suffixes: &[&str] = match kind {
-            "counter" => &["_total"],
+            // OpenMetrics declares a counter without its suffix, Prometheus' older text with it.
+            "counter" if !name.ends_with("_total") => &["_total"],
+            "counter" => &[""],
             "histogram" => &["_bucket", "_sum", "_count"],
             "gauge" => &[""],
             other => panic!("{name} is a {other}"),

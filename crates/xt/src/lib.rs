@@ -4,6 +4,7 @@
 //! * [`Ruleset`] is the one view: tables, chains, rules with typed [`Match`]es and [`Target`]s. It
 //!   serialises, and it is the same whether it came from the kernel or from a text.
 //! * [`legacy`] reads and exchanges the tables of x_tables.
+//! * [`nft`] reads the tables of iptables-nft, and takes rules out of them.
 //! * [`text`] prints and parses iptables-save's format.
 //!
 //! # Invariants
@@ -15,6 +16,7 @@
 mod info;
 pub mod legacy;
 pub mod matches;
+pub mod nft;
 mod sets;
 mod sys;
 pub mod target;

@@ -16,6 +16,7 @@ mod statistic;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::ports::asked;
 pub use self::{
     addrtype::{AddrType, LimitIface},
     conntrack::{Conntrack, Direction, Expiry},

@@ -98,6 +98,33 @@ impl Socket {
         Ok(rules)
     }
 
+    /// Feeds every rule of a table to `step`, in order, and keeps none: for tables with many. A dump that ran across a
+    /// change is done again from a fresh `start`. A table that does not exist has no rules.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn fold_rules<T>(
+        &mut self,
+        family: Family,
+        table: &str,
+        mut start: impl FnMut() -> T,
+        mut step: impl FnMut(&mut T, Rule),
+    ) -> Result<T, Error> {
+        let put = |w: &mut Writer| w.put_str(NFTA_RULE_TABLE, table);
+        self.retry(&mut start, |socket, state| {
+            let request = Request::new("list rules", family.number(), Style::Dump);
+            socket.nft(NFT_MSG_GETRULE, &request, put, |message| {
+                let (nf, attributes) = message.netfilter()?;
+                let rule = Rule::decode(nf, attributes)?;
+                // older kernels do not look at the filter
+                if rule.table == table {
+                    step(state, rule);
+                }
+                Ok(())
+            })
+        })
+    }
+
     /// All sets and maps of a family, or of one table.
     ///
     /// # Errors

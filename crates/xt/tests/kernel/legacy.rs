@@ -39,10 +39,6 @@ fn the_text_of_iptables_legacy_save_is_the_same_view_as_the_kernel() {
     }
 }
 
-fn rules(ruleset: &xt::Ruleset) -> impl Iterator<Item = &xt::Rule> {
-    ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules)
-}
-
 #[test]
 fn looking_makes_no_table() {
     in_new_namespace(|| {

@@ -4,4 +4,5 @@
 
 mod corpus;
 mod legacy;
+mod nft;
 mod support;

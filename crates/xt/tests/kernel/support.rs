@@ -82,3 +82,8 @@ pub(crate) fn assert_same_text(ours: &str, theirs: &str) {
     let (count, their_count) = (ours.lines().count(), theirs.lines().count());
     panic!("ours and theirs differ ({count} and {their_count} lines), first at:\n{different:#?}");
 }
+
+/// Every rule, table by table.
+pub(crate) fn rules(ruleset: &xt::Ruleset) -> impl Iterator<Item = &xt::Rule> {
+    ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules)
+}

@@ -1,0 +1,17 @@
+//! Owns the nftables backend: the tables and expressions that iptables-nft writes, over netlink.
+//!
+//! Invariants: reading takes one generation of the ruleset; whatever an expression says that no
+//! iptables option says is kept as [`Match::Native`](crate::Match::Native), so that no rule looks
+//! wider than it is.
+
+mod base;
+mod compat;
+mod native;
+mod read;
+mod registers;
+mod remove;
+
+pub use self::{
+    read::{NftRead, read, read_tables},
+    remove::{RemoveError, RuleName, remove},
+};

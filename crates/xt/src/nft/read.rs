@@ -1,0 +1,115 @@
+//! Owns reading the tables of iptables-nft from the kernel.
+
+use std::collections::BTreeMap;
+
+use nfnl::{Error, Socket};
+
+use super::{base, native};
+use crate::{
+    sets::{SetNames, resolve},
+    view::{Backend, Chain, ChainKind, Counters, Extent, Family, Policy, Rule, Ruleset, Table},
+};
+
+/// What was read, and of which generation of the ruleset it is: what [`super::remove`] wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NftRead {
+    /// The tables.
+    pub ruleset: Ruleset,
+    /// The generation. It counts every change of nf_tables in the namespace, whoever makes it.
+    pub generation: u32,
+}
+
+pub(crate) const fn nft_family(family: Family) -> nfnl::Family {
+    match family {
+        Family::V4 => nfnl::Family::Ip,
+        Family::V6 => nfnl::Family::Ip6,
+    }
+}
+
+/// All tables of iptables-nft of a family, in the namespace of the socket. Changes nothing. A table
+/// has all its builtin chains, as iptables shows it, whether nf_tables has them or not.
+///
+/// # Errors
+/// Of the kernel.
+pub fn read(
+    socket: &mut Socket,
+    family: Family,
+    sets: &mut dyn SetNames,
+) -> Result<NftRead, Error> {
+    read_tables(socket, family, sets, &base::TABLES)
+}
+
+/// Those of the tables that exist, in the order asked for.
+///
+/// # Errors
+/// Of the kernel.
+pub fn read_tables(
+    socket: &mut Socket,
+    family: Family,
+    sets: &mut dyn SetNames,
+    names: &[&str],
+) -> Result<NftRead, Error> {
+    let of = nft_family(family);
+    let (parts, generation) = socket.read_consistent(|socket| {
+        let mut parts = Vec::new();
+        let mut tables = socket.tables(of)?;
+        tables.retain(|table| names.contains(&table.name.as_str()));
+        tables.sort_by_key(|table| names.iter().position(|name| *name == table.name));
+        for table in tables {
+            let chains = socket.chains(of, Some(&table.name))?;
+            let rules = socket.fold_rules(of, &table.name, BTreeMap::new, |all, rule| {
+                let chain: &mut Vec<Rule> = all.entry(rule.chain.clone()).or_default();
+                let mut read = native::rule(&rule, family);
+                read.position = chain.len() as u32 + 1;
+                chain.push(read);
+            })?;
+            parts.push((table.name, chains, rules));
+        }
+        Ok(parts)
+    })?;
+    let mut ruleset = Ruleset::new(Backend::NftCompat, family);
+    for (name, chains, rules) in parts {
+        ruleset.tables.push(table(name, chains, rules));
+    }
+    resolve(&mut ruleset, sets);
+    Ok(NftRead { ruleset, generation: generation.id })
+}
+
+fn table(name: String, chains: Vec<nfnl::Chain>, mut rules: BTreeMap<String, Vec<Rule>>) -> Table {
+    let mut found: Vec<(u32, Chain)> = Vec::with_capacity(chains.len());
+    for chain in chains {
+        let rules = rules.remove(&chain.name).unwrap_or_default();
+        let kind = kind(&name, &chain);
+        let counters = Counters::default();
+        let order = base::order(chain.base.as_ref().map(|base| base.hook));
+        found.push((order, Chain { name: chain.name, kind, counters, rules }));
+    }
+    // A builtin chain that is not there does what an empty one does; iptables shows it as that.
+    for (missing, hook) in base::chains(&name) {
+        if !found.iter().any(|(_, chain)| chain.name == missing) {
+            let kind = ChainKind::Builtin { policy: Policy::Accept };
+            let (name, counters) = (missing.to_owned(), Counters::default());
+            let chain = Chain { name, kind, counters, rules: Vec::new() };
+            found.push((base::order(Some(hook)), chain));
+        }
+    }
+    // the order of iptables-nft-save
+    found.sort_by(|(order, chain), (other_order, other)| {
+        order.cmp(other_order).then_with(|| chain.name.cmp(&other.name))
+    });
+    let chains = found.into_iter().map(|(_, chain)| chain).collect();
+    Table { name, chains, extent: Extent::Whole }
+}
+
+fn kind(table: &str, chain: &nfnl::Chain) -> ChainKind {
+    let Some(base) = &chain.base else { return ChainKind::User };
+    let policy = match base.policy {
+        Some(nfnl::Policy::Drop) => Policy::Drop,
+        _ => Policy::Accept,
+    };
+    if base::is_builtin(table, &chain.name, base) {
+        ChainKind::Builtin { policy }
+    } else {
+        ChainKind::Foreign { policy, hook: base::words(base) }
+    }
+}

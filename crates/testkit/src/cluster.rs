@@ -76,8 +76,11 @@ impl Cluster {
 #[derive(Debug)]
 pub(crate) struct Mirror {
     api: Api,
-    files: Mutex<BTreeMap<String, BTreeSet<(String, String)>>>,
+    files: Mutex<BTreeMap<String, BTreeSet<Named>>>,
 }
+
+/// Resource, name and UID.
+type Named = (String, String, String);
 
 impl Mirror {
     pub(crate) fn new(api: Api) -> Self {
@@ -93,9 +96,7 @@ impl Mirror {
         let names = objects.iter().map(named).collect();
         let before = self.files().insert(file.to_owned(), names).unwrap_or_default();
         let kept: BTreeSet<_> = self.files().values().flatten().cloned().collect();
-        for (resource, name) in before.difference(&kept) {
-            self.api.delete(resource, name);
-        }
+        before.difference(&kept).for_each(|object| self.delete(object));
         for object in objects {
             self.put(object);
         }
@@ -105,25 +106,30 @@ impl Mirror {
     pub(crate) fn remove(&self, file: &str) {
         let gone = self.files().remove(file).unwrap_or_default();
         let kept: BTreeSet<_> = self.files().values().flatten().cloned().collect();
-        for (resource, name) in gone.difference(&kept) {
-            self.api.delete(resource, name);
-        }
+        gone.difference(&kept).for_each(|object| self.delete(object));
     }
 
     /// Every file is gone.
     pub(crate) fn clear(&self) {
-        for (resource, name) in std::mem::take(&mut *self.files()).into_values().flatten() {
-            self.api.delete(&resource, &name);
+        let gone = std::mem::take(&mut *self.files());
+        gone.values().flatten().for_each(|object| self.delete(object));
+    }
+
+    /// Deletes an object, unless another one has its name by now.
+    fn delete(&self, (resource, name, uid): &Named) {
+        let there = self.api.get(resource, name);
+        if there.is_some_and(|there| uid.is_empty() || there["metadata"]["uid"] == **uid) {
+            self.api.delete(resource, name);
         }
     }
 
-    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<(String, String)>>> {
+    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<Named>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As a client that knows nothing of the annotation would: it stays on the object.
     fn put(&self, mut object: Value) {
-        let (resource, name) = named(&object);
+        let (resource, name, _) = named(&object);
         if let Some(namespace) = object["metadata"]["namespace"].as_str() {
             self.api.namespace(namespace);
         }
@@ -159,7 +165,7 @@ fn items(object: Value) -> Vec<Value> {
     }
 }
 
-fn named(object: &Value) -> (String, String) {
+fn named(object: &Value) -> Named {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let resource = text(&object["kind"]).to_lowercase() + "s";
     let metadata = &object["metadata"];
@@ -169,5 +175,5 @@ fn named(object: &Value) -> (String, String) {
             format!("{}/{}", namespace.unwrap_or("default"), text(&metadata["name"]))
         }
     };
-    (resource, name)
+    (resource, name, text(&metadata["uid"]))
 }

@@ -3,6 +3,7 @@
 //!
 //! The image has its own test: `cargo xtask image`.
 
+mod access;
 mod chart;
 mod copies;
 mod kustomize;

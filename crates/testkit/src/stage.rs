@@ -64,8 +64,19 @@ impl Stage {
     /// The same; the program is given these flags whenever it reads objects.
     #[track_caller]
     pub fn with(program: &str, flags: &[&str]) -> Self {
+        Self::made(program, flags, by_api())
+    }
+
+    /// The same; the program watches an API server, whatever other stages do.
+    #[track_caller]
+    pub fn in_cluster(program: &str, flags: &[&str]) -> Self {
+        Self::made(program, flags, true)
+    }
+
+    #[track_caller]
+    fn made(program: &str, flags: &[&str], in_cluster: bool) -> Self {
         let lab = Lab::new().unwrap();
-        let cluster = by_api().then(|| Cluster::new(Api::new(), lab.node()));
+        let cluster = in_cluster.then(|| Cluster::new(Api::new(), lab.node()));
         let folder = match &cluster {
             Some(cluster) => Folder::mirrored(cluster.api().clone()),
             None => Folder::new(),

@@ -1,4 +1,4 @@
-//! Developer commands of netkeep: `cargo xtask test|tidy|image|bless|fuzz|bench`.
+//! Developer commands of netkeep: `cargo xtask test|tidy|image|bless|fuzz|bench|soak`.
 //!
 //! Owns: what "the tests pass" means (`.ci/run` calls exactly `cargo xtask test`) and the house
 //! rules as data (`tidy`).
@@ -14,6 +14,7 @@ mod host;
 mod image;
 mod packages;
 mod rootless;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -29,7 +30,8 @@ usage: cargo xtask COMMAND
   image [--profile release|dev]          the container image, built and run; needs root
   bless [CARGO TEST ARGS]                rewrite the golden files, then read the diff
   fuzz  TARGET [--seconds N]             fuzz one target (default 60 s); without TARGET: list them
-  bench [--check] [--quick] [NAME...]    measure against peers in the same run; --check fails on a limit";
+  bench [--check] [--quick] [NAME...]    measure against peers in the same run; --check fails on a limit
+  soak  [--minutes N]                    a large cluster under constant change (default 30): nothing grows";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         "bless" => bless::run(&rest),
         "fuzz" => fuzz::run(&rest),
         "bench" => bench::run(&rest),
+        "soak" => soak::run(&rest),
         rootless::INSIDE => rootless::run_inside(&rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

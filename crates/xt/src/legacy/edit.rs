@@ -114,6 +114,8 @@ pub struct Edit {
     old_entries: usize,
     /// A chain that was taken out leaves its number.
     sections: Vec<Option<Section>>,
+    /// Names of all of them.
+    names: Vec<String>,
     tail: Piece,
 }
 
@@ -183,7 +185,8 @@ impl Edit {
         }
         let tail = piece(parts.entries.len().saturating_sub(1))?;
         let old_entries = parts.entries.len();
-        Ok(Self { old: blob, old_entries, sections, tail })
+        let names = parts.chains.iter().map(|chain| chain.name.clone()).collect();
+        Ok(Self { old: blob, old_entries, sections, names, tail })
     }
 
     fn number(&self, chain: &str) -> Result<usize, EditError> {
@@ -297,6 +300,7 @@ impl Edit {
             foot: Piece { bytes: foot(family), jump: Jump::Nowhere, old: None },
         };
         self.sections.push(Some(section));
+        self.names.push(name.to_owned());
         Ok(())
     }
 
@@ -322,14 +326,14 @@ impl Edit {
     /// # Errors
     /// [`EditError`]
     pub fn finish(self) -> Result<Edited, EditError> {
-        let Self { old, old_entries, sections, tail } = self;
+        let Self { old, old_entries, sections, names, tail } = self;
         let mut building = Building::new(&old);
         for (number, section) in sections.into_iter().enumerate() {
             let Some(section) = section else { continue };
             building.section(number, section);
         }
         building.piece(tail);
-        let (new, counters_of) = building.finish()?;
+        let (new, counters_of) = building.finish(&names)?;
         Ok(Edited { old, old_entries, new, counters_of })
     }
 }
@@ -350,25 +354,21 @@ struct Building {
     counters_of: Vec<Option<usize>>,
     /// Where rules of each chain begin.
     landings: BTreeMap<usize, usize>,
-    names: BTreeMap<usize, String>,
     /// Where offsets have to be written, and which chain they lead to.
     jumps: Vec<(usize, usize)>,
 }
 
 impl Building {
     fn new(old: &Blob) -> Self {
-        let new = Blob { entries: Vec::with_capacity(old.entries.len()), ..old.clone() };
-        Self {
-            new: Blob { entries: Vec::new(), ..new },
-            counters_of: Vec::new(),
-            landings: BTreeMap::new(),
-            names: BTreeMap::new(),
-            jumps: Vec::new(),
-        }
+        let new = Blob {
+            table: old.table.clone(),
+            entries: Vec::with_capacity(old.entries.len()),
+            ..*old
+        };
+        Self { new, counters_of: Vec::new(), landings: BTreeMap::new(), jumps: Vec::new() }
     }
 
     fn section(&mut self, number: usize, section: Section) {
-        self.names.insert(number, section.name);
         if let Some(head) = section.head {
             self.piece(head);
         }
@@ -411,12 +411,12 @@ impl Building {
         }
     }
 
-    fn finish(mut self) -> Result<(Blob, Vec<Option<usize>>), EditError> {
+    fn finish(mut self, names: &[String]) -> Result<(Blob, Vec<Option<usize>>), EditError> {
         for (place, number) in std::mem::take(&mut self.jumps) {
             match self.landings.get(&number) {
                 Some(to) => self.write(place, *to),
                 None => {
-                    let chain = self.names.get(&number).cloned().unwrap_or_default();
+                    let chain = names.get(number).cloned().unwrap_or_default();
                     let why = "was taken out, and a rule still leads to it";
                     return Err(EditError::Chain { chain, why });
                 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy sees only the #[test] functions as tests
 
 mod corpus;
+mod exchange;
 mod legacy;
 mod nft;
 mod support;

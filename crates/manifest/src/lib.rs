@@ -20,6 +20,7 @@ mod fields;
 mod json;
 mod node;
 mod problem;
+mod quick;
 mod scalar;
 
 use std::io::Read;
@@ -27,6 +28,7 @@ use std::io::Read;
 use model::Object;
 
 pub use problem::{ObjectName, Position, Problem};
+pub use quick::quick;
 
 /// How much of a file is taken before it is refused. The defaults are far above what an API server
 /// would accept (about 1.5 MiB an object).

@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use manifest::{Found, Limits, ObjectName, Summary};
+use manifest::{Found, Limits, ObjectName, Parsed, Summary};
 use model::owner::Sandbox;
 use model::{Object, Uid};
 use rustix::io::Errno;
 
 /// `NSFS_MAGIC` of `linux/magic.h`: what a network namespace's file is on.
 const NSFS_MAGIC: u64 = 0x6e73_6673;
+
+/// Files up to this size are read at once.
+const SMALL: u64 = 32 << 10;
 
 /// What an object says, in few bytes; compared only within one life of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,12 +104,25 @@ pub(super) fn read(
         let message = format!("{size} bytes: too large (at most {size_limit} are read)");
         return Err(Refusal::Unreadable { message, holds: Holds::Perhaps });
     }
-    let mut items = Vec::new();
+    let signature = Signature::of(&metadata);
+    let limits = Limits::default();
     let mut input = Capped { file, left: size_limit };
-    let summary = manifest::read(shown, &mut input, &Limits::default(), &mut |found| {
+    let mut start = Vec::new();
+    if metadata.size() <= SMALL && input.by_ref().take(SMALL + 1).read_to_end(&mut start).is_err() {
+        // The long way meets the same, and says it.
+        start.clear();
+        let _ = input.file.rewind();
+    }
+    if let Some(Parsed { objects, summary }) = manifest::quick(&start, &limits) {
+        let items = objects.into_iter().map(|found| item(found, keep)).collect();
+        return Ok(Reading { signature, items, summary });
+    }
+    let mut items = Vec::new();
+    let mut input = start.as_slice().chain(input);
+    let summary = manifest::read(shown, &mut input, &limits, &mut |found| {
         items.push(item(found, keep));
     });
-    Ok(Reading { signature: Signature::of(&metadata), items, summary })
+    Ok(Reading { signature, items, summary })
 }
 
 fn open(path: &Path) -> Result<(File, Metadata), Refusal> {

@@ -13,6 +13,7 @@
 mod announce;
 mod cutter;
 mod foreign;
+mod priority;
 mod publisher;
 mod queries;
 
@@ -43,7 +44,7 @@ pub(crate) use publisher::pod_patch;
 /// How often the kernel's generation is compared with the last one accounted for. Events tell of
 /// changes at once; this is for the events that were lost.
 pub const GENERATION_INTERVAL: Duration = Duration::from_secs(30);
-/// After a step of so many changes, memory that it took is given back.
+/// After so many changes, memory that they took is given back.
 const TRIM_AT: usize = 1_000;
 /// How long to wait before a kernel that refuses everything is asked again: first, and at most.
 const TROUBLE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -151,6 +152,8 @@ struct Agent {
     received: Vec<Instant>,
     /// Whether kernel and objects agreed after the last step.
     converged: bool,
+    /// Changes since memory was given back.
+    changed: usize,
 }
 
 impl Agent {
@@ -200,6 +203,7 @@ impl Agent {
             trouble_wait: None,
             received: Vec::new(),
             converged: false,
+            changed: 0,
         })
     }
 
@@ -286,7 +290,7 @@ impl Agent {
         self.metrics.settled(&settled, now.elapsed(), &received);
         self.repairs.settled(&settled);
         self.converged = settled.step == Step::Converged;
-        log(&settled);
+        log(&settled, received.iter().min().map(Instant::elapsed));
         self.trouble_wait = match (&settled.step, self.trouble_wait) {
             (Step::Converged, _) => None,
             (_, None) => Some((now + TROUBLE_WAIT.0, TROUBLE_WAIT.0)),
@@ -298,11 +302,13 @@ impl Agent {
         if settled.step == Step::Converged {
             self.join_events();
         }
-        if settled.added + settled.deleted >= TRIM_AT {
+        self.announce(&settled);
+        self.changed += settled.added + settled.replaced + settled.deleted;
+        self.hand_on(settled);
+        if self.changed >= TRIM_AT {
+            self.changed = 0;
             netns::trim_memory();
         }
-        self.announce(&settled);
-        self.hand_on(settled);
     }
 
     /// Publishing and cutting happen on their own threads: neither may delay the next change.
@@ -355,7 +361,7 @@ impl Agent {
     }
 }
 
-fn log(settled: &Settled) {
+fn log(settled: &Settled, since_event: Option<Duration>) {
     match &settled.step {
         Step::Failed(why) => tracing::error!(%why, "the kernel was not reconciled"),
         _ if settled.wrote() => tracing::info!(
@@ -366,6 +372,7 @@ fn log(settled: &Settled) {
             refused = settled.refused,
             held = settled.held,
             transactions = settled.transactions,
+            since_event_us = since_event.map(|took| took.as_micros()),
             "kernel reconciled"
         ),
         _ => {}
@@ -430,6 +437,7 @@ fn watch_published(files: &Publisher, sender: &Sender<Input>) -> Result<(), Agen
     };
     let sender = sender.clone();
     spawn("published", move || {
+        priority::behind();
         let outcome = watch.run(|tampered| match sender.send(Input::Tampered(tampered)) {
             Ok(()) => std::ops::ControlFlow::Continue(()),
             Err(_) => std::ops::ControlFlow::Break(()),

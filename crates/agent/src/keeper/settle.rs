@@ -1,5 +1,6 @@
 //! One step: whatever the core wants now, done, read back and told.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use apply::journal::StaleFlows;
@@ -148,10 +149,12 @@ impl<D: Driver> Keeper<D> {
             }
         }
         let whole = refused.is_empty() && matches!(report.progress, Progress::Done);
+        let read: BTreeSet<Key> = match whole {
+            true => BTreeSet::new(),
+            false => report.read_back.iter().map(|(key, _)| *key).collect(),
+        };
         for change in &plan.changes {
-            let done = whole
-                || matches!(change, Change::Element { key, .. }
-                    if report.read_back.iter().any(|(read, _)| read == key));
+            let done = whole || matches!(change, Change::Element { key, .. } if read.contains(key));
             if done {
                 settled.count(change);
             }

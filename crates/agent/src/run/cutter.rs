@@ -11,7 +11,7 @@ use apply::journal::StaleFlows;
 use drivers::flows::{Cutter, Route};
 use model::{NodePort, Protocol};
 
-use super::Input;
+use super::{Input, priority};
 use crate::failpoint;
 use crate::keeper::told;
 
@@ -53,6 +53,7 @@ pub(crate) struct Cut {
 pub(super) fn start(input: Sender<Input>) -> io::Result<Sender<Job>> {
     let (sender, receiver) = mpsc::channel::<Job>();
     std::thread::Builder::new().name("cutter".into()).spawn(move || {
+        priority::behind();
         let mut cutter = Cutter::new();
         while let Ok(mut job) = receiver.recv() {
             loop {

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use super::Input;
+use super::{Input, priority};
 use crate::failpoint;
 use crate::keeper::{PodName, told};
 use crate::publish::{Patch, PodRef, Publisher};
@@ -45,7 +45,10 @@ pub(super) fn start(
 ) -> io::Result<Sender<Job>> {
     let (sender, receiver) = mpsc::channel();
     let thread = Thread { outlet, sync, input, failed: BTreeMap::new(), told: false };
-    std::thread::Builder::new().name("publisher".into()).spawn(move || thread.run(&receiver))?;
+    std::thread::Builder::new().name("publisher".into()).spawn(move || {
+        priority::behind();
+        thread.run(&receiver);
+    })?;
     Ok(sender)
 }
 

@@ -153,7 +153,7 @@ impl<D: Driver> Keeper<D> {
         self.structure = match observed.structure {
             Structure::Intact => None,
             Structure::Absent => Some((ChangeOp::Add, "there is no table inet netkeep".into())),
-            Structure::Damaged(what) | Structure::Unusable(what) => {
+            Structure::Damaged(what) | Structure::TooSmall(what) | Structure::Unusable(what) => {
                 Some((ChangeOp::Replace, what.join("; ")))
             }
         };

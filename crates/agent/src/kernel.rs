@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drivers::nft::{NftDriver, NftOptions, TableOwnership};
-use drivers::{Driver, DriverError, Observed, Structure};
+use drivers::{Driver, DriverError, Observed};
 use model::{Finding, FindingCode, Key, MappingReport, MappingState, Owner, Severity, Value};
 use serde::Serialize;
 
@@ -30,10 +30,7 @@ fn observe() -> Result<Observed, DriverError> {
 /// Every mapping in the kernel.
 pub fn mappings() -> Result<Vec<MappingReport>, DriverError> {
     let observed = observe()?;
-    let reason = match &observed.structure {
-        Structure::Damaged(what) | Structure::Unusable(what) if damaged(what) => what.join("; "),
-        _ => String::new(),
-    };
+    let reason = observed.structure.faults().join("; ");
     let state = if reason.is_empty() { MappingState::Programmed } else { MappingState::Error };
     let mut mappings: Vec<_> = observed
         .elements
@@ -48,11 +45,6 @@ pub fn mappings() -> Result<Vec<MappingReport>, DriverError> {
         order(a).cmp(&order(b))
     });
     Ok(mappings)
-}
-
-/// A map that is merely of another size than would be chosen now serves packets all the same.
-fn damaged(what: &[String]) -> bool {
-    what.iter().any(|what| !what.contains("size"))
 }
 
 fn mapping(key: &Key, value: &Value, owner: Option<&Arc<Owner>>) -> Option<MappingReport> {
@@ -77,10 +69,11 @@ fn mapping(key: &Key, value: &Value, owner: Option<&Arc<Owner>>) -> Option<Mappi
 
 /// What is wrong with the table, as far as the table itself tells.
 pub fn findings() -> Result<Vec<Finding>, DriverError> {
-    let what = match observe()?.structure {
-        Structure::Damaged(what) | Structure::Unusable(what) if damaged(&what) => what,
-        _ => return Ok(Vec::new()),
-    };
+    // A map with less room than would be chosen now serves packets all the same.
+    let what = observe()?.structure.faults().to_vec();
+    if what.is_empty() {
+        return Ok(Vec::new());
+    }
     Ok(vec![Finding {
         code: FindingCode::MissingAnchor,
         severity: Severity::Error,

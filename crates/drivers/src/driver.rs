@@ -18,8 +18,29 @@ pub enum Structure {
     /// The maps are as they should be, with their elements; something else is missing, altered or
     /// too much. Each text names one such thing.
     Damaged(Vec<String>),
+    /// Everything serves packets, but maps have less room than is wanted now: the table is built
+    /// anew.
+    TooSmall(Vec<String>),
     /// The maps themselves cannot be used: the table is built anew.
     Unusable(Vec<String>),
+}
+
+impl Structure {
+    /// What is not as the schema says, each thing in words.
+    pub fn differences(&self) -> &[String] {
+        match self {
+            Self::Intact | Self::Absent => &[],
+            Self::Damaged(what) | Self::TooSmall(what) | Self::Unusable(what) => what,
+        }
+    }
+
+    /// What keeps packets from their mappings, each thing in words.
+    pub fn faults(&self) -> &[String] {
+        match self {
+            Self::Intact | Self::Absent | Self::TooSmall(_) => &[],
+            Self::Damaged(what) | Self::Unusable(what) => what,
+        }
+    }
 }
 
 /// What was read back from the kernel.

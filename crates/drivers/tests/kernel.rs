@@ -201,6 +201,27 @@ fn a_table_that_was_put_to_sleep_is_built_anew() {
 }
 
 #[test]
+fn a_table_with_less_room_serves_packets_and_is_built_anew() {
+    in_namespace(|| {
+        let small = NftOptions { ownership: TableOwnership::Shared, map_size: 1_024 };
+        let mut driver = NftDriver::open(small).unwrap();
+        driver.observe().unwrap();
+        let web = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+        apply(&mut driver, Some(Part::Whole), &web);
+        let large = NftOptions { map_size: 4_096, ..small };
+        let mut driver = NftDriver::open(large).unwrap();
+        let observed = driver.observe().unwrap();
+        assert!(matches!(observed.structure, Structure::TooSmall(_)), "{observed:?}");
+        assert_eq!(observed.structure.faults(), [] as [String; 0]);
+        assert!(nft("flush chain inet netkeep prerouting").0);
+        let observed = driver.observe().unwrap();
+        assert_eq!(observed.structure.faults().len(), 3, "{observed:?}");
+        apply(&mut driver, Some(Part::Whole), &web);
+        assert_eq!(driver.observe().unwrap().structure, Structure::Intact);
+    });
+}
+
+#[test]
 fn a_table_with_other_maps_is_built_anew() {
     in_namespace(|| {
         assert!(nft("add table inet netkeep").0);

@@ -25,7 +25,7 @@ const NAT_FLAGS_IMPLIED: u32 = 3;
 
 /// Compares; `map_size` is the least size of the mapping maps.
 pub(super) fn structure(found: &Found, map_size: u32, protect: bool) -> Structure {
-    let mut unusable = Vec::new();
+    let (mut unusable, mut small) = (Vec::new(), Vec::new());
     if protect && !found.table.flags.contains(TableFlags::PERSIST) {
         unusable.push("the table is not protected by the owner flag".to_owned());
     }
@@ -36,29 +36,39 @@ pub(super) fn structure(found: &Found, map_size: u32, protect: bool) -> Structur
     for wanted in schema::sets(map_size) {
         match found.sets.iter().find(|set| set.name == wanted.name) {
             None => unusable.push(format!("map {} is missing", wanted.name)),
-            Some(set) => unusable.extend(set_difference(set, &wanted)),
+            Some(set) => match type_difference(set, &wanted) {
+                Some(difference) => unusable.push(difference),
+                None => small.extend(missing_room(set, &wanted)),
+            },
         }
     }
     if !unusable.is_empty() {
+        unusable.append(&mut small);
         return Structure::Unusable(unusable);
     }
     let mut damaged = Vec::new();
     let foreign = found.sets.iter().filter(|set| MapName::parse(&set.name).is_none());
     damaged.extend(foreign.map(|set| format!("set {} is not ours", set.name)));
     chains(found, &mut damaged);
-    if damaged.is_empty() { Structure::Intact } else { Structure::Damaged(damaged) }
+    match (small.is_empty(), damaged.is_empty()) {
+        (true, true) => Structure::Intact,
+        (true, false) => Structure::Damaged(damaged),
+        (false, true) => Structure::TooSmall(small),
+        (false, false) => Structure::Unusable(small.into_iter().chain(damaged).collect()),
+    }
 }
 
-fn set_difference(found: &Set, wanted: &Set) -> Option<String> {
-    let name = &wanted.name;
+fn type_difference(found: &Set, wanted: &Set) -> Option<String> {
     // The kernel marks concatenated sets by itself on some versions.
     let kind = |set: &Set| (set.flags.bits() & !SetFlags::CONCAT.bits(), set.timeout_ms);
-    if (found.key_type, found.key_len, &found.data)
+    let other = (found.key_type, found.key_len, &found.data)
         != (wanted.key_type, wanted.key_len, &wanted.data)
-        || kind(found) != kind(wanted)
-    {
-        return Some(format!("map {name} is of another type"));
-    }
+        || kind(found) != kind(wanted);
+    other.then(|| format!("map {} is of another type", wanted.name))
+}
+
+fn missing_room(found: &Set, wanted: &Set) -> Option<String> {
+    let name = &wanted.name;
     let (found, wanted) = (found.size.unwrap_or(0), wanted.size.unwrap_or(0));
     (found < wanted).then(|| format!("map {name} has size {found}, needed is {wanted}"))
 }

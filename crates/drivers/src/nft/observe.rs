@@ -59,7 +59,10 @@ impl NftDriver {
         };
         let protect = self.options.ownership == TableOwnership::Exclusive && self.protects;
         let mut structure = compare::structure(&found, self.options.map_size, protect);
-        if !look.strange.is_empty() && !matches!(structure, Structure::Unusable(_)) {
+        let anew = |structure: &Structure| {
+            matches!(structure, Structure::TooSmall(_) | Structure::Unusable(_))
+        };
+        if !look.strange.is_empty() && !anew(&structure) {
             let strange = look.strange.iter().map(|(map, element)| {
                 format!("map {map} has an element that is not ours: {:?}", element.key)
             });
@@ -70,7 +73,7 @@ impl NftDriver {
                 _ => Structure::Damaged(strange.collect()),
             };
         }
-        let unusable = matches!(structure, Structure::Unusable(_));
+        let unusable = anew(&structure);
         self.leftovers = Leftovers {
             table: true,
             unusable,

@@ -30,6 +30,26 @@ pub(crate) enum Table {
     Shared,
 }
 
+/// A step of the agent, as it logs it: elements added, and how long after it had received the event
+/// that caused it the kernel held them, read back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Step {
+    pub(crate) added: usize,
+    pub(crate) since_event_us: f64,
+}
+
+impl Step {
+    fn read(line: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let (_, after) = line.split_once(name)?;
+            let digits = after.trim_start_matches(|c: char| !c.is_ascii_digit());
+            digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
+        };
+        let added = field("added")? as usize;
+        Some(Self { added, since_event_us: f64::from(field("since_event_us")?) })
+    }
+}
+
 /// A running agent; dropping it kills it.
 pub(crate) struct Agent {
     child: Child,
@@ -42,7 +62,7 @@ impl Agent {
         let log = folder.path().join("agent.log");
         let output = fs::File::options().create(true).append(true).open(&log).context("the log")?;
         let mut command = Command::new(binary()?);
-        command.args(["agent", "--node", manifests::NODE, "--log-level", "warn"]);
+        command.args(["agent", "--node", manifests::NODE, "--log-level", "info"]);
         command.arg("--source").arg(format!("dir:{}", folder.manifests().display()));
         command.arg("--state-dir").arg(folder.path().join("state"));
         command.arg("--socket").arg(folder.path().join("agent.sock"));
@@ -97,6 +117,12 @@ impl Agent {
             before = now;
         }
         Ok(())
+    }
+
+    /// What it said so far of its steps that wrote to the kernel.
+    pub(crate) fn steps(&self) -> Result<Vec<Step>> {
+        let log = fs::read_to_string(&self.log).context("the agent's log")?;
+        Ok(log.lines().filter_map(Step::read).collect())
     }
 
     /// User and system time so far, in clock ticks (10 ms).

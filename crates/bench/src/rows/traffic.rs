@@ -15,13 +15,17 @@ use crate::args::Args;
 use crate::contest::{Contender, Contest, FLOOR, PRODUCT, Sample, Scene, time, times};
 use crate::mapping::Mapping;
 use crate::outcome::Outcome;
+use crate::peers::{self, Input};
 use crate::product;
 
 /// G10: connecting at N against connecting with one mapping, and against one plain DNAT rule.
 const TO_ONE: f64 = 1.1;
 const TO_ONE_RULE: f64 = 1.2;
-/// G10: packets of an established flow, as a share of those without any rule.
+/// G10: packets of an established flow, as a share of those on a node that tracks connections and
+/// has nothing of netkeep (ADR 5).
 const ESTABLISHED: f64 = 0.95;
+const TRACKED: &str = "no NAT, tracked";
+const UNTRACKED: &str = "no rules, not tracked";
 
 const CONNECTS: usize = 400;
 const PACKETS: usize = 20_000;
@@ -35,8 +39,12 @@ const POD_PORT: u16 = 8080;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Via {
     Nobody,
+    /// Nobody, on a node that tracks connections, as kube-proxy and network plugins make it.
+    NobodyTracked,
     Floor,
     Product,
+    /// The product on such a node.
+    ProductTracked,
     Legacy,
 }
 
@@ -74,16 +82,28 @@ pub(crate) fn established(args: &Args) -> Result<Outcome> {
     };
     let contenders = [
         Contender::new(FLOOR, move |scene| packets(Via::Floor, one, scene)),
-        Contender::new(PRODUCT, move |scene| packets(Via::Product, all, scene)),
+        Contender::new(PRODUCT, move |scene| packets(Via::ProductTracked, all, scene)),
         Contender::new("one legacy rule", move |scene| packets(Via::Legacy, one, scene)),
-        Contender::new("no rules", move |scene| packets(Via::Nobody, all, scene)),
+        Contender::new(TRACKED, move |scene| packets(Via::NobodyTracked, all, scene)),
+        Contender::new(UNTRACKED, move |scene| packets(Via::Nobody, all, scene)),
     ];
     let contest = Contest::run(args, "established packet", n, &contenders)?;
     contest.write_figures(&mut outcome);
-    let what = format!("established packets at {n}: {PRODUCT} / no rules, time");
-    let value = contest.ratio(PRODUCT, "no rules");
+    let untracked = contest.ratio(PRODUCT, UNTRACKED);
+    outcome.figure(n, PRODUCT, "times: not tracked", untracked);
+    let what = format!("established packets at {n}: {PRODUCT} / {TRACKED}, time");
+    let value = contest.ratio(PRODUCT, TRACKED);
     contest.judge(&mut outcome, "G10", what, value, 1.0 / ESTABLISHED);
     Ok(outcome)
+}
+
+/// Makes the node track connections, by the one rule that every such node has.
+fn track(lab: &Lab, scene: &Scene) -> Result<()> {
+    let rules = "add table inet node\n\
+                 add chain inet node forward { type filter hook forward priority 0; }\n\
+                 add rule inet node forward ct state established,related accept\n";
+    let input = Input::write(scene, "tracked", rules)?;
+    lab.node().run(|| peers::feed(scene, "nft", &["-f", "-"], &input))?
 }
 
 /// A laboratory whose node translates the mappings.
@@ -100,11 +120,19 @@ impl World {
         let pod = lab.pod("web", &[IpAddr::V4(POD)])?;
         let driver = match via {
             Via::Nobody => None,
+            Via::NobodyTracked => {
+                track(&lab, scene)?;
+                None
+            }
             Via::Floor => {
                 lab.node().run(|| floor::built(mappings).map(drop))??;
                 None
             }
             Via::Product => Some(lab.node().run(|| product::loaded(mappings))??),
+            Via::ProductTracked => {
+                track(&lab, scene)?;
+                Some(lab.node().run(|| product::loaded(mappings))??)
+            }
             Via::Legacy => {
                 lab.node().run(|| single::restore_all(scene, "iptables-legacy", mappings))??;
                 None
@@ -117,7 +145,7 @@ impl World {
     fn target(via: Via, mappings: &[Mapping]) -> Result<SocketAddr> {
         let last = mappings.last().context("no mapping")?;
         Ok(match via {
-            Via::Nobody => SocketAddr::from((POD, POD_PORT)),
+            Via::Nobody | Via::NobodyTracked => SocketAddr::from((POD, POD_PORT)),
             _ => SocketAddr::from((NODE_V4, last.port)),
         })
     }

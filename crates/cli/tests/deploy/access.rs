@@ -48,8 +48,7 @@ fn used(role: &Value, streaming_lists: bool) -> BTreeSet<(String, String)> {
         if published && events > 0 { Ok(()) } else { Err(state()) }
     });
     let requests = api.requests();
-    let refused: Vec<_> =
-        requests.iter().filter(|request| request.status == Some(403)).collect();
+    let refused: Vec<_> = requests.iter().filter(|request| request.status == Some(403)).collect();
     assert!(refused.is_empty(), "{refused:?}");
     let about_objects = requests.iter().filter(|request| !request.resource.is_empty());
     about_objects.map(|request| (request.verb.clone(), request.resource.clone())).collect()

@@ -40,14 +40,20 @@ fn golden_the_prometheus_rule_carries_the_alerts() {
     }
     golden("deploy/kustomize/monitoring/prometheusrule.yaml", &text);
     let objects = kustomize("monitoring");
-    assert_eq!(one(&objects, "PrometheusRule")["spec"], yaml(&read("deploy/monitoring/alerts.yaml")));
+    assert_eq!(
+        one(&objects, "PrometheusRule")["spec"],
+        yaml(&read("deploy/monitoring/alerts.yaml"))
+    );
 }
 
 #[test]
 fn the_same_version_is_named_everywhere() {
     let version = env!("CARGO_PKG_VERSION");
     let chart = yaml(&read("deploy/helm/netkeep/Chart.yaml"));
-    assert_eq!((chart["version"].as_str(), chart["appVersion"].as_str()), (Some(version), Some(version)));
+    assert_eq!(
+        (chart["version"].as_str(), chart["appVersion"].as_str()),
+        (Some(version), Some(version))
+    );
     let image = |objects: &[Value], path: &str| {
         one(objects, "DaemonSet").pointer(path).unwrap().as_str().unwrap().to_owned()
     };

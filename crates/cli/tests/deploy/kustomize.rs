@@ -67,8 +67,8 @@ fn each_verb_has_its_reason_beside_it() {
             comment.push_str(words);
         } else if let Some(verbs) = line.strip_prefix("verbs: [") {
             for verb in verbs.trim_end_matches(']').split(", ") {
-                let given = comment.contains(&format!("{verb}:"))
-                    || comment.contains(&format!("{verb}, "));
+                let given =
+                    comment.contains(&format!("{verb}:")) || comment.contains(&format!("{verb}, "));
                 assert!(given, "no reason for {verb}: {comment}");
             }
             rules += 1;

@@ -97,7 +97,8 @@ fn the_dashboards_expressions_are_promql() {
         .iter()
         .enumerate()
         .map(|(number, expression)| {
-            let expression = expression.replace("$__rate_interval", "2m").replace("$instance", ".*");
+            let expression =
+                expression.replace("$__rate_interval", "2m").replace("$instance", ".*");
             assert!(!expression.contains('$'), "an unknown variable: {expression}");
             json!({"record": format!("panel:{number}"), "expr": expression})
         })

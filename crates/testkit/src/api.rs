@@ -299,9 +299,9 @@ impl Api {
         self.shared.change(|state| state.faults.lift_all());
     }
 
-    /// Every request so far, or since [`Api::forget_requests`].
+    /// The requests so far, or since [`Api::forget_requests`]; the latest 50,000.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.lock().requests.clone()
+        self.shared.lock().requests.iter().cloned().collect()
     }
 
     /// The requests that would change something.

@@ -40,13 +40,13 @@ impl Rule {
             list.map(|text| text.as_str().expect("a text in a role's rule").to_owned()).collect()
         };
         let rules = role["rules"].as_array().expect("a role's rules");
-        let rule = |rule: &Value| Self {
+        let read = |rule: &Value| Self {
             groups: texts(&rule["apiGroups"]),
             resources: texts(&rule["resources"]),
             verbs: texts(&rule["verbs"]),
             names: texts(&rule["resourceNames"]),
         };
-        rules.iter().map(rule).collect()
+        rules.iter().map(read).collect()
     }
 
     fn allows(&self, target: &Target) -> bool {

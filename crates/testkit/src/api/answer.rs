@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use futures_util::stream::{self, StreamExt as _};
 use http_body_util::{BodyExt as _, Limited};
+use serde_json::Value;
 
 use super::fault::{Fault, Stage};
 use super::record::Request;
@@ -74,8 +75,7 @@ pub(super) async fn answer(
 /// Writes the request down; returns its number.
 fn write_down(shared: &Shared, parts: &Parts, body: &[u8]) -> usize {
     let header = |name| text(&parts.headers, name).to_owned();
-    let mut state = shared.lock();
-    state.requests.push(Request {
+    shared.lock().write_down(Request {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -85,9 +85,7 @@ fn write_down(shared: &Shared, parts: &Parts, body: &[u8]) -> usize {
         content_type: header(header::CONTENT_TYPE),
         body: String::from_utf8_lossy(body).into_owned(),
         status: None,
-    });
-    state.written += 1;
-    state.written
+    })
 }
 
 fn note(shared: &Shared, record: usize, response: Response<Body>) -> Response<Body> {
@@ -195,13 +193,10 @@ fn go_wrong(state: &State, target: Target, fault: &Fault) -> Next {
         Fault::TooManyRequests { retry_after } => too_many(*retry_after),
         Fault::Expired => refused(&Refusal::too_old(1, state.store.version())),
         Fault::Status(429) => too_many(1),
-        Fault::Status(code) => match refusal_of(*code, resource, &target.name) {
-            Some(refusal) => refused(&refusal),
-            None => {
-                let code = StatusCode::from_u16(*code).expect("the code of a fault");
-                full(code, "text/plain", Vec::new())
-            }
-        },
+        Fault::Status(code) => {
+            let words = refusal_of(*code, resource, &target.name);
+            words.map_or_else(|| bare(*code), |refusal| refused(&refusal))
+        }
         other => unreachable!("{other:?} is no fault of a request"),
     })
 }
@@ -249,10 +244,16 @@ fn too_many(retry_after: u32) -> Response<Body> {
 
 fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = full(refusal.code, JSON, refusal.status().to_string().into_bytes());
-    if let Some(seconds) = refusal.details.get("retryAfterSeconds").and_then(|s| s.as_u64()) {
+    if let Some(seconds) = refusal.details.get("retryAfterSeconds").and_then(Value::as_u64) {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// A code and nothing else.
+fn bare(code: u16) -> Response<Body> {
+    let code = StatusCode::from_u16(code).expect("the code of a fault");
+    full(code, "text/plain", Vec::new())
 }
 
 fn full(code: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response<Body> {

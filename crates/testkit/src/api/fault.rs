@@ -65,7 +65,8 @@ pub enum Fault {
     Stall,
     /// Every answer, every page, and every batch of events of a watch, comes so much later.
     Delay(Duration),
-    /// The connection is closed without an answer.
+    /// The connection is closed without an answer. In process, where there is no connection, it is
+    /// an empty 502.
     Drop,
     /// An answer with this code and the words that the server has for it: 400, 401, 403, 404, 409,
     /// 410, 413, 422, 429 (plain text and `Retry-After: 1`, as priority and fairness answers), 500,
@@ -119,9 +120,10 @@ impl Fault {
     fn works_at(&self, stage: Stage, watches: bool) -> bool {
         match self {
             Self::Status(_) | Self::TooManyRequests { .. } | Self::Drop => stage == Stage::Request,
-            Self::Stall => stage == if watches { Stage::Stream } else { Stage::Request },
+            Self::Stall | Self::Expired => {
+                stage == if watches { Stage::Stream } else { Stage::Request }
+            }
             Self::Delay(_) => stage == if watches { Stage::Event } else { Stage::Request },
-            Self::Expired => stage == if watches { Stage::Stream } else { Stage::Request },
             Self::End | Self::CutAtLine => stage == Stage::Stream,
             Self::CutMidLine | Self::Garbage | Self::InvalidUtf8 | Self::Huge(_) => {
                 stage == if watches { Stage::Event } else { Stage::Body }

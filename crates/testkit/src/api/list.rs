@@ -63,13 +63,12 @@ pub(super) fn list(
     let bucket = store.bucket(&target.resource.bucket);
     let current = store.version();
     let (mut version, past) = match options.version {
-        Version::Latest => (current, None),
         Version::NotOlderThan(asked) | Version::Exact(asked) | Version::Continued(asked)
             if asked > current =>
         {
             return Err(Refusal::too_large(asked, current));
         }
-        Version::NotOlderThan(_) => (current, None),
+        Version::Latest | Version::NotOlderThan(_) => (current, None),
         Version::Exact(asked) => {
             let message = "The resourceVersion for the provided list is too old.";
             let past = bucket.at(asked).ok_or_else(|| Refusal::expired(message))?;

@@ -67,7 +67,6 @@ pub(super) fn create(
     object: &mut Value,
 ) -> Result<(), Refusal> {
     let resource = &*target.resource;
-    check_kind(resource, object)?;
     check_place(target, object)?;
     if !matches!(text(object, "resourceVersion"), "" | "0") {
         // The server returns its storage's error as it is.
@@ -112,13 +111,21 @@ pub(super) fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), 
     // Typed clients may leave both out; the path says what it is.
     let absent = version.is_null() && kind.is_null();
     if !absent && (version.as_str(), kind.as_str()) != (Some(&expected.0), Some(expected.1)) {
-        let message = format!(
-            "the API version in the data ({}, {}) does not match the expected API version ({}, {})",
-            version.as_str().unwrap_or_default(),
-            kind.as_str().unwrap_or_default(),
-            expected.0,
-            expected.1
-        );
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let message = if text(version) == expected.0 {
+            format!(
+                "{} in version {:?} cannot be handled as a {}",
+                text(kind),
+                resource.version,
+                expected.1
+            )
+        } else {
+            format!(
+                "the API version in the data ({}) does not match the expected API version ({})",
+                text(version),
+                expected.0
+            )
+        };
         return Err(Refusal::bad_request(message));
     }
     object["apiVersion"] = expected.0.into();
@@ -168,7 +175,6 @@ pub(super) fn update(
     way: Way,
 ) -> Result<(), Refusal> {
     let (resource, name) = (&*target.resource, &*target.name);
-    check_kind(resource, object)?;
     check_place(target, object)?;
     let given = text(object, "name");
     if !given.is_empty() && given != name {

@@ -108,13 +108,13 @@ pub(super) fn apply(
     target: &Target,
     manager: &str,
     old: &Value,
-    wish: Value,
+    wish: &Value,
     force: bool,
 ) -> Result<Value, Refusal> {
     let writer = Writer { manager, operation: "Apply", door: target.door };
-    let wanted = leaves(&wish);
+    let wanted = leaves(wish);
     let mut entries = entries_of(old);
-    let differs = |path: &Path| at(&wish, path) != at(old, path);
+    let differs = |path: &Path| at(wish, path) != at(old, path);
     let conflicts: Vec<(&Value, &Path)> = entries
         .iter()
         .filter(|entry| !writer.is(&entry.0))
@@ -135,7 +135,7 @@ pub(super) fn apply(
         }
     }
     for path in &wanted {
-        if let Some(value) = at(&wish, path) {
+        if let Some(value) = at(wish, path) {
             put_in(&mut object, path, value.clone());
         }
     }
@@ -320,8 +320,8 @@ fn take_out(object: &mut Value, path: &Path) {
         let next = match part.split_once(':') {
             Some(("k", key)) => {
                 let key: Value = serde_json::from_str(key).unwrap_or_default();
-                let list = place.as_array_mut().into_iter().flatten();
-                list.into_iter().find(|entry| is_keyed(entry, &key))
+                let mut entries = place.as_array_mut().into_iter().flatten();
+                entries.find(|entry| is_keyed(entry, &key))
             }
             Some((_, name)) => place.get_mut(name),
             None => None,

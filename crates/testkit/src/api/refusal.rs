@@ -4,14 +4,20 @@
 //! (apimachinery `api/errors/errors.go`). Clients branch on code and reason and people search for
 //! the words, so both are kept.
 
+use std::ops::{Deref, DerefMut};
+
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::resource::Resource;
 
-/// A refused request.
+/// A refused request; boxed, as it is the seldom end of everything.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Refusal {
+pub(super) struct Refusal(Box<Words>);
+
+/// What is said.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Words {
     pub(super) code: StatusCode,
     pub(super) reason: &'static str,
     pub(super) message: String,
@@ -20,9 +26,24 @@ pub(super) struct Refusal {
     pub(super) continue_with: Option<String>,
 }
 
+impl Deref for Refusal {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.0
+    }
+}
+
+impl DerefMut for Refusal {
+    fn deref_mut(&mut self) -> &mut Words {
+        &mut self.0
+    }
+}
+
 impl Refusal {
     pub(super) fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Map::new(), continue_with: None }
+        let (message, details) = (message.into(), Map::new());
+        Self(Box::new(Words { code, reason, message, details, continue_with: None }))
     }
 
     /// The same, about one object of a resource.

@@ -177,30 +177,30 @@ fn verb(
 mod tests {
     use super::*;
 
-    fn subject(method: Method, path: &str, query: &str) -> Option<(String, String, String)> {
+    fn subject(method: &Method, path: &str, query: &str) -> Option<(String, String, String)> {
         let registry = Registry::default();
-        let target = target(&registry, &method, path, &Query::parse(query)).ok()?;
+        let target = target(&registry, method, path, &Query::parse(query)).ok()?;
         Some((target.verb.into(), target.subject(), target.key()))
     }
 
     #[test]
     fn paths_are_read_as_rbac_reads_them() {
-        let expect = |method, path, query, verb: &str, subject_: &str, key: &str| {
-            let expected = Some((verb.into(), subject_.into(), key.into()));
+        fn expect(method: &Method, path: &str, query: &str, verb: &str, what: &str, key: &str) {
+            let expected = Some((verb.into(), what.into(), key.into()));
             assert_eq!(subject(method, path, query), expected, "{path}");
-        };
-        expect(Method::GET, "/api/v1/pods", "", "list", "pods", "");
-        expect(Method::GET, "/api/v1/pods", "watch=true", "watch", "pods", "");
+        }
+        expect(&Method::GET, "/api/v1/pods", "", "list", "pods", "");
+        expect(&Method::GET, "/api/v1/pods", "watch=true", "watch", "pods", "");
         let pod = "/api/v1/namespaces/x/pods/a";
-        expect(Method::GET, pod, "", "get", "pods", "x/a");
-        expect(Method::PATCH, &format!("{pod}/status"), "", "patch", "pods/status", "x/a");
-        expect(Method::GET, "/api/v1/namespaces/x", "", "get", "namespaces", "x");
-        expect(Method::PUT, "/api/v1/namespaces/x/status", "", "update", "namespaces/status", "x");
+        expect(&Method::GET, pod, "", "get", "pods", "x/a");
+        expect(&Method::PATCH, &format!("{pod}/status"), "", "patch", "pods/status", "x/a");
+        expect(&Method::GET, "/api/v1/namespaces/x", "", "get", "namespaces", "x");
+        expect(&Method::PUT, "/api/v1/namespaces/x/status", "", "update", "namespaces/status", "x");
         let leases = "/apis/coordination.k8s.io/v1/namespaces/x/leases";
-        expect(Method::DELETE, leases, "", "deletecollection", "leases", "x/");
-        assert_eq!(subject(Method::GET, "/api/v1/secrets", ""), None);
-        assert_eq!(subject(Method::GET, "/api/v1/namespaces/x/nodes", ""), None);
-        assert_eq!(subject(Method::GET, "/api/v1/namespaces/x/configmaps/a/status", ""), None);
+        expect(&Method::DELETE, leases, "", "deletecollection", "leases", "x/");
+        assert_eq!(subject(&Method::GET, "/api/v1/secrets", ""), None);
+        assert_eq!(subject(&Method::GET, "/api/v1/namespaces/x/nodes", ""), None);
+        assert_eq!(subject(&Method::GET, "/api/v1/namespaces/x/configmaps/a/status", ""), None);
     }
 
     #[test]

@@ -170,9 +170,7 @@ fn field(resource: &Resource, name: &str) -> Option<&'static [&'static str]> {
         (Family::Pod, "spec.schedulerName") => Some(&["spec", "schedulerName"]),
         (Family::Pod, "spec.serviceAccountName") => Some(&["spec", "serviceAccountName"]),
         (Family::Pod, "spec.hostNetwork") => Some(&["spec", "hostNetwork"]),
-        (Family::Pod, "status.phase") | (Family::Namespace, "status.phase") => {
-            Some(&["status", "phase"])
-        }
+        (Family::Pod | Family::Namespace, "status.phase") => Some(&["status", "phase"]),
         (Family::Pod, "status.podIP") => Some(&["status", "podIP"]),
         (Family::Pod, "status.nominatedNodeName") => Some(&["status", "nominatedNodeName"]),
         (Family::Service, "spec.clusterIP") => Some(&["spec", "clusterIP"]),

@@ -1,5 +1,6 @@
 //! What all parts of the server share.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,13 +20,26 @@ pub(super) struct State {
     pub(super) store: Store,
     pub(super) access: Access,
     pub(super) faults: Faults,
-    pub(super) requests: Vec<Request>,
+    pub(super) requests: VecDeque<Request>,
     /// How many requests were ever written down; those that were forgotten are the first.
     pub(super) written: usize,
     pub(super) settings: Settings,
 }
 
+/// How many requests are remembered, for tests that run for hours.
+const REMEMBERED: usize = 50_000;
+
 impl State {
+    /// Writes a request down; returns its number.
+    pub(super) fn write_down(&mut self, request: Request) -> usize {
+        if self.requests.len() == REMEMBERED {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(request);
+        self.written += 1;
+        self.written
+    }
+
     /// Changes a request that is written down, unless it was forgotten meanwhile.
     pub(super) fn noted(&mut self, number: usize, change: impl FnOnce(&mut Request)) {
         let forgotten = self.written - self.requests.len();

@@ -24,8 +24,15 @@ pub(super) struct Change {
     pub(super) key: String,
     pub(super) before: Option<Arc<Value>>,
     pub(super) after: Option<Arc<Value>>,
-    /// What a watch shows that loses the object by this change: `before` with the new version.
-    pub(super) farewell: Option<Arc<Value>>,
+}
+
+impl Change {
+    /// What a watch shows that loses the object by this change: as it was, with the new version.
+    pub(super) fn farewell(&self) -> Option<Arc<Value>> {
+        let mut last = self.before.as_deref()?.clone();
+        last["metadata"]["resourceVersion"] = self.version.to_string().into();
+        Some(Arc::new(last))
+    }
 }
 
 /// The objects of one kind.
@@ -141,11 +148,11 @@ impl Store {
     pub(super) fn remove(&mut self, bucket: &str, key: &str) -> Option<Arc<Value>> {
         self.get(bucket, key)?;
         self.version += 1;
-        self.change(bucket, key, None)
+        self.change(bucket, key, None).farewell()
     }
 
-    /// Records one change that makes the current version; returns its farewell.
-    fn change(&mut self, bucket: &str, key: &str, after: Option<Arc<Value>>) -> Option<Arc<Value>> {
+    /// Records one change that makes the current version.
+    fn change(&mut self, bucket: &str, key: &str, after: Option<Arc<Value>>) -> Arc<Change> {
         let version = self.version;
         let floor = self.nothing.floor;
         let bucket = self
@@ -156,21 +163,15 @@ impl Store {
             Some(after) => bucket.objects.insert(key.to_owned(), Arc::clone(after)),
             None => bucket.objects.remove(key),
         };
-        let farewell = before.as_deref().map(|before| {
-            let mut last = before.clone();
-            last["metadata"]["resourceVersion"] = version.to_string().into();
-            Arc::new(last)
-        });
-        let key = key.to_owned();
-        let change = Change { version, key, before, after, farewell: farewell.clone() };
-        bucket.log.push_back(Arc::new(change));
+        let change = Arc::new(Change { version, key: key.to_owned(), before, after });
+        bucket.log.push_back(Arc::clone(&change));
         if bucket.log.len() > LOG
             && let Some(oldest) = bucket.log.pop_front()
         {
             bucket.lost = oldest.version;
             bucket.floor = bucket.floor.max(oldest.version);
         }
-        farewell
+        change
     }
 
     /// Forgets the past of all kinds: new watches from older versions and continued lists are
@@ -180,5 +181,59 @@ impl Store {
             bucket.floor = self.version;
         }
         self.nothing.floor = self.version;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn names(objects: &BTreeMap<String, Arc<Value>>) -> Vec<&String> {
+        objects.keys().collect()
+    }
+
+    #[test]
+    fn every_version_from_the_floor_on_can_be_seen_again() {
+        let mut store = Store::default();
+        let empty = store.version();
+        store.set("pods", "x/a", json!({ "n": 1 }));
+        let one = store.version();
+        store.set("pods", "x/a", json!({ "n": 2 }));
+        store.set("pods", "x/b", json!({}));
+        store.remove("pods", "x/a");
+        let bucket = store.bucket("pods");
+        assert!(bucket.at(empty).unwrap().is_empty());
+        assert_eq!(bucket.at(one).unwrap()["x/a"]["n"], 1);
+        assert_eq!(names(&bucket.at(store.version() - 1).unwrap()), ["x/a", "x/b"]);
+        assert_eq!(names(&bucket.at(store.version()).unwrap()), ["x/b"]);
+        store.compact();
+        assert_eq!(store.bucket("pods").at(one), None);
+        assert_eq!(store.bucket("nodes").floor(), store.version());
+        assert_eq!(store.bucket("pods").lost(), 0);
+    }
+
+    #[test]
+    fn the_log_is_bounded_and_knows_what_it_lost() {
+        let mut store = Store::default();
+        for number in 0..LOG + 10 {
+            store.set("pods", "x/a", json!({ "n": number }));
+        }
+        let bucket = store.bucket("pods");
+        let oldest = bucket.since(0).next().unwrap().version;
+        assert_eq!((bucket.floor(), bucket.lost()), (oldest - 1, oldest - 1));
+        assert_eq!(bucket.since(0).count(), LOG);
+    }
+
+    #[test]
+    fn names_and_uids_are_given_once() {
+        let mut store = Store::default();
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..2000 {
+            assert!(seen.insert(store.new_uid()));
+            assert!(seen.insert(store.new_suffix()));
+        }
+        assert_eq!(store.new_uid().len(), 36);
     }
 }

@@ -249,7 +249,7 @@ impl Watch {
             (None, None) => return None,
             (None, Some(after)) => ("ADDED", after),
             (Some(_), Some(after)) => ("MODIFIED", after),
-            (Some(_), None) => ("DELETED", change.farewell.clone()?),
+            (Some(_), None) => ("DELETED", change.farewell()?),
         };
         Some(Line { kind, object })
     }
@@ -286,9 +286,7 @@ impl Watch {
                     self.phase = Phase::Breaking;
                     break;
                 }
-                Some(Fault::Garbage) => {
-                    bytes.extend_from_slice(b"{\"type\":\"ADDED\",\"obj<html>\n")
-                }
+                Some(Fault::Garbage) => bytes.extend_from_slice(b"<html>upstream error</html>\n"),
                 Some(Fault::Duplicate) => bytes.extend_from_slice(&line),
                 Some(Fault::Delay(time)) => later = time,
                 _ => {}

@@ -47,11 +47,11 @@ pub(super) fn write(
 ) -> Result<Outcome, Refusal> {
     match target.verb {
         "create" => {
-            let object = render::stored(&target.resource, parse(input)?);
+            let object = stored(&target.resource, parse(input)?)?;
             create(state, target, object, input, "Update")
         }
         "update" => {
-            let object = render::stored(&target.resource, parse(input)?);
+            let object = stored(&target.resource, parse(input)?)?;
             match state.store.get(&target.resource.bucket, &target.key()) {
                 Some(old) => update(state, target, &old, object, input, Way::Put),
                 None if target.resource.create_on_update() && target.door == Door::Main => {
@@ -67,6 +67,12 @@ pub(super) fn write(
         }
         _ => delete_collection(state, target, input),
     }
+}
+
+/// An object of this resource in the form in which it is stored.
+fn stored(resource: &Resource, mut object: Value) -> Result<Value, Refusal> {
+    meta::check_kind(resource, &mut object)?;
+    Ok(render::stored(resource, object))
 }
 
 /// The body as an object.
@@ -147,7 +153,7 @@ fn update(
     let operation = if patch::is_apply(input.content_type) { "Apply" } else { "Update" };
     let writer = Writer { manager: &input.manager, operation, door: target.door };
     owners::record(resource, &writer, old, &mut object);
-    finish(state, target, old, object, input)
+    Ok(finish(state, target, old, object, input))
 }
 
 /// Stores what an object became, unless it is as it was or may go now.
@@ -157,24 +163,24 @@ fn finish(
     old: &Arc<Value>,
     object: Value,
     input: &Input<'_>,
-) -> Result<Outcome, Refusal> {
+) -> Outcome {
     let resource = Arc::clone(&target.resource);
     if is_dry(input.query) {
-        return Ok(Outcome::new(StatusCode::OK, Arc::new(object)));
+        return Outcome::new(StatusCode::OK, Arc::new(object));
     }
     if owners::same(old, &object) {
-        return Ok(Outcome::new(StatusCode::OK, Arc::clone(old)));
+        return Outcome::new(StatusCode::OK, Arc::clone(old));
     }
     let waits = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
     if meta::is_deleted(&object) && meta::may_go(&object) && !waits {
-        state.store.set(&resource.bucket, &target.key(), object);
+        // Its last update is not stored: watches see it go as it was.
         let last = state.store.remove(&resource.bucket, &target.key());
         custom::undefine(state, &resource, last.as_deref());
-        return Ok(Outcome::new(StatusCode::OK, last.unwrap_or_default()));
+        return Outcome::new(StatusCode::OK, last.unwrap_or_default());
     }
     let object = state.store.set(&resource.bucket, &target.key(), object);
     let object = custom::define(state, &resource, &target.key(), object);
-    Ok(Outcome::new(StatusCode::OK, object))
+    Outcome::new(StatusCode::OK, object)
 }
 
 /// Patches an object, or makes it by an apply.
@@ -182,7 +188,7 @@ fn patch(state: &mut State, target: &Target, input: &Input<'_>) -> Result<Outcom
     let resource = &*target.resource;
     let old = state.store.get(&resource.bucket, &target.key());
     if patch::is_apply(input.content_type) {
-        let wish = patch::yaml(input.body)?;
+        let mut wish = stored(resource, patch::yaml(input.body)?)?;
         let force = input.query.flag("force");
         let Some(old) = old else {
             if target.door == Door::Status {
@@ -196,19 +202,18 @@ fn patch(state: &mut State, target: &Target, input: &Input<'_>) -> Result<Outcom
                 );
                 return Err(Refusal::conflict(resource, &target.name, &why));
             }
-            let mut wish = wish;
             // An apply makes the object whatever version it was meant for.
             meta::clear(&mut wish, &["resourceVersion"]);
             wish["metadata"]["name"] = target.name.as_str().into();
             return create(state, target, wish, input, "Apply");
         };
-        let object = owners::apply(target, &input.manager, &old, wish, force)?;
+        let object = owners::apply(target, &input.manager, &old, &wish, force)?;
         return update(state, target, &old, object, input, Way::Patch);
     }
     let old = old.ok_or_else(|| Refusal::not_found(resource, &target.name))?;
     let shown = render::view(resource, &old).into_owned();
     let object = patch::apply(resource, shown, input.content_type, input.body)?;
-    update(state, target, &old, render::stored(resource, object), input, Way::Patch)
+    update(state, target, &old, stored(resource, object)?, input, Way::Patch)
 }
 
 /// Deletes an object, or marks it as to be deleted.

@@ -5,6 +5,7 @@
 //! well, in a namespace of their own that is removed afterwards. The others are about what only ours
 //! can do: faults, forgetting the past, tokens, rules.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(clippy::needless_pass_by_value, reason = "`json!` and closures are written in place")]
 
 mod access;
 mod applies;
@@ -17,6 +18,5 @@ mod patches;
 mod served;
 mod status;
 mod support;
-mod versions;
 mod watches;
 mod writes;

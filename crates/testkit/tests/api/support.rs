@@ -34,7 +34,8 @@ pub(crate) fn contract(test: impl AsyncFn(&Cluster)) {
         if let Some(path) = std::env::var_os("NETKEEP_TEST_KUBECONFIG") {
             let file = Kubeconfig::read_from(path).expect("NETKEEP_TEST_KUBECONFIG");
             let options = KubeConfigOptions::default();
-            let config = Config::from_custom_kubeconfig(file, &options).await.unwrap();
+            let mut config = Config::from_custom_kubeconfig(file, &options).await.unwrap();
+            config.default_retry = false;
             let client = Client::try_from(config).unwrap();
             in_namespace(client, &test).await;
         }

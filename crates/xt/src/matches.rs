@@ -179,8 +179,8 @@ impl Match {
     pub(crate) fn save(&self, out: &mut String) {
         if let Self::Verbatim { name, words } = self {
             if !name.is_empty() {
-                *out += " -m ";
-                *out += name;
+                *out += " -m";
+                words::save_name(name, out);
             }
             for word in words {
                 out.push(' ');
@@ -188,8 +188,8 @@ impl Match {
             }
             return;
         }
-        *out += " -m ";
-        *out += self.name();
+        *out += " -m";
+        words::save_name(self.name(), out);
         macro_rules! saved {
             ($($variant:ident $name:literal $type:ident $revisions:expr,)*) => {
                 match self {

@@ -20,7 +20,7 @@ pub use self::{
 use crate::{
     info::{Info, Of},
     matches::{Extension, read_unknown, save_unknown},
-    text::options::Options,
+    text::{options::Options, words},
     value::Hex,
     view::Family,
 };
@@ -193,8 +193,8 @@ impl Target {
 
     /// Appends ` -j name options…`.
     pub(crate) fn save(&self, out: &mut String) {
-        *out += if matches!(self, Self::Goto(_)) { " -g " } else { " -j " };
-        *out += self.name();
+        *out += if matches!(self, Self::Goto(_)) { " -g" } else { " -j" };
+        words::save_name(self.name(), out);
         match self {
             Self::Reject(reject) => reject.save(out),
             Self::Mark(mark) => mark.save(out),

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Extension;
 use crate::{
     info::{Info, Of},
-    text::options::Options,
+    text::{options::Options, words::save_name},
     value::{Iface, Test},
-    view::{Family, option},
+    view::Family,
 };
 
 /// `-m physdev`: ports of a bridge.
@@ -62,10 +62,17 @@ impl Extension for Physdev {
                 *out += name;
             }
         };
+        let name = |out: &mut String, option: &str, test: Option<&Test<Iface>>| {
+            if let Some(test) = test {
+                *out += test.bang();
+                *out += option;
+                save_name(&test.value().0, out);
+            }
+        };
         flag(out, " --physdev-is-in", self.is_in);
-        option(out, "--physdev-in", self.input.as_ref());
+        name(out, " --physdev-in", self.input.as_ref());
         flag(out, " --physdev-is-out", self.is_out);
-        option(out, "--physdev-out", self.output.as_ref());
+        name(out, " --physdev-out", self.output.as_ref());
         flag(out, " --physdev-is-bridged", self.bridged);
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Extension;
 use crate::{
     info::{Info, Of},
-    text::options::Options,
+    text::{options::Options, words::save_name},
     value::{NotA, Test, as_text},
     view::Family,
 };
@@ -201,7 +201,9 @@ impl Extension for SetMatch {
     }
 
     fn save(&self, out: &mut String) {
-        *out += &format!("{} --match-set {}", self.set.bang(), self.set.value());
+        *out += self.set.bang();
+        *out += " --match-set";
+        save_name(&self.set.value().to_string(), out);
         for (index, direction) in self.directions.iter().enumerate() {
             out.push(if index == 0 { ' ' } else { ',' });
             *out += match direction {

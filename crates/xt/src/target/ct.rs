@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     info::{Info, Of},
     matches::Extension,
-    text::options::{Options, read},
+    text::{
+        options::{Options, read},
+        words::save_name,
+    },
     value::CtEvents,
     view::Family,
 };
@@ -119,9 +122,10 @@ impl Extension for Ct {
         if self.notrack {
             *out += " --notrack";
         }
-        for (name, value) in [("--helper", &self.helper), ("--timeout", &self.timeout)] {
+        for (name, value) in [(" --helper", &self.helper), (" --timeout", &self.timeout)] {
             if !value.is_empty() {
-                *out += &format!(" {name} {value}");
+                *out += name;
+                save_name(value, out);
             }
         }
         for (name, events) in [("--ctevents", self.events), ("--expevents", self.expected_events)] {

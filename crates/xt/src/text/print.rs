@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::words::save_name;
 use crate::view::{Chain, ChainKind, Rule, Ruleset, Table};
 
 /// Whether the counters of rules are printed (`iptables-save -c`). Those of chains always are.
@@ -63,8 +64,8 @@ fn push_rule(chain: &Chain, rule: &Rule, shown: Shown, line: &mut String) {
         // writing to a String cannot fail
         let _ = write!(line, "[{}:{}] ", counters.packets, counters.bytes);
     }
-    *line += "-A ";
-    *line += &chain.name;
+    *line += "-A";
+    save_name(&chain.name, line);
     push_spec(rule, line);
 }
 
@@ -80,7 +81,8 @@ fn push_spec(rule: &Rule, line: &mut String) {
 
 /// One rule as a line of iptables-save, without counters and without the line's end.
 pub fn save_rule(chain: &str, rule: &Rule) -> String {
-    let mut line = format!("-A {chain}");
+    let mut line = "-A".to_owned();
+    save_name(chain, &mut line);
     push_spec(rule, &mut line);
     line
 }

@@ -151,24 +151,29 @@ impl Reader<'_> {
         }
     }
 
-    /// The word of an option, with the `!` that old versions wrote before it.
+    /// The word of an option, with the `!` that old versions wrote before it. Another option is not
+    /// that word.
     fn argument(&mut self) -> Option<String> {
-        if self.words.front().is_some_and(|word| word.is("!")) {
+        if self.words.front().is_some_and(|word| word.is("!")) && self.word_follows() {
             self.words.pop_front();
             self.not = true;
+        }
+        let option = |word: &Word<'_>| word.is("!") || word.is_option() || header(word).is_some();
+        if self.words.front().is_none_or(option) {
+            return None;
         }
         self.words.pop_front().map(|word| word.text)
     }
 
     fn take_header(&mut self, short: &'static str, word: &Word<'_>) {
         match short {
-            "-m" => {
+            "-m" | "-j" | "-g" => {
                 self.close();
-                self.owner = Owner::Match(self.argument().unwrap_or_default());
-            }
-            "-j" | "-g" => {
-                self.close();
-                self.owner = Owner::Target(self.argument().unwrap_or_default(), short == "-g");
+                let Some(name) = self.argument() else { return self.keep_header(word.raw, None) };
+                self.owner = match short {
+                    "-m" => Owner::Match(name),
+                    _ => Owner::Target(name, short == "-g"),
+                };
             }
             "-f" => {
                 self.rule.selector.fragment = Some(Test::new(std::mem::take(&mut self.not), ()));
@@ -180,11 +185,13 @@ impl Reader<'_> {
                 }
             }
             _ => {
-                let argument = self.argument().unwrap_or_default();
-                let not = std::mem::take(&mut self.not);
-                if self.select(short, &argument, not).is_none() {
-                    self.keep_header(word.raw, &argument, not);
+                let Some(argument) = self.argument() else {
+                    return self.keep_header(word.raw, None);
+                };
+                if self.select(short, &argument, self.not).is_none() {
+                    self.keep_header(word.raw, Some(&argument));
                 }
+                self.not = false;
             }
         }
     }
@@ -226,12 +233,20 @@ impl Reader<'_> {
     }
 
     /// Keeps an option of the selector that cannot be read or came twice.
-    fn keep_header(&mut self, name: &str, argument: &str, not: bool) {
-        let mut quoted = String::new();
-        words::save_string(argument, &mut quoted);
-        let argument = if argument.contains([' ', '"', '\\']) { quoted.trim() } else { argument };
-        let bang = not.then(|| "!".to_owned());
-        let words = bang.into_iter().chain([name.to_owned(), argument.to_owned()]).collect();
+    fn keep_header(&mut self, name: &str, argument: Option<&str>) {
+        if matches!(self.owner, Owner::Header) {
+            self.close();
+        }
+        let mut words = Vec::new();
+        if std::mem::take(&mut self.not) {
+            words.push("!".to_owned());
+        }
+        words.push(name.to_owned());
+        if let Some(argument) = argument {
+            let mut quoted = String::new();
+            words::save_name(argument, &mut quoted);
+            words.push(quoted.split_off(1));
+        }
         self.rule.matches.push(Match::Verbatim { name: String::new(), words });
     }
 

@@ -82,6 +82,17 @@ pub(crate) fn save_string(value: &str, out: &mut String) {
     out.push('"');
 }
 
+/// Appends a space and a name. Names are not quoted, unless they could not be read back otherwise.
+pub(crate) fn save_name(name: &str, out: &mut String) {
+    let odd = |letter: char| letter.is_ascii_whitespace() || matches!(letter, '"' | '\\');
+    if name.is_empty() || name.starts_with(['-', '!']) || name.contains(odd) {
+        save_string(name, out);
+    } else {
+        out.push(' ');
+        out.push_str(name);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

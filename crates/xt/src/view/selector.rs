@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::words;
 use crate::value::{Iface, Net, Proto, Test};
 
 /// Conditions that every rule has room for.
@@ -44,8 +45,13 @@ impl Selector {
         let Self { source, destination, input, output, protocol, fragment } = self;
         option(out, "-s", source.as_ref());
         option(out, "-d", destination.as_ref());
-        option(out, "-i", input.as_ref());
-        option(out, "-o", output.as_ref());
+        for (name, iface) in [(" -i", input), (" -o", output)] {
+            if let Some(iface) = iface {
+                *out += iface.bang();
+                *out += name;
+                words::save_name(&iface.value().0, out);
+            }
+        }
         option(out, "-p", protocol.as_ref());
         if let Some(fragment) = fragment {
             *out += fragment.bang();

@@ -44,8 +44,8 @@ fn used(role: &Value, streaming_lists: bool) -> BTreeSet<(String, String)> {
     agent.ready(DEADLINE, || {
         let published = pods.iter().any(|(name, _)| cluster.published(name).is_some());
         let events = api.all("events").len();
-        let state = || format!("published: {published}, Events: {events}; {:?}", api.requests());
-        if published && events > 0 { Ok(()) } else { Err(state()) }
+        let so_far = || format!("published: {published}, Events: {events}; {:?}", api.requests());
+        if published && events > 0 { Ok(()) } else { Err(so_far()) }
     });
     let requests = api.requests();
     let refused: Vec<_> = requests.iter().filter(|request| request.status == Some(403)).collect();

@@ -36,7 +36,7 @@ fn golden_the_prometheus_rule_carries_the_alerts() {
                     app.kubernetes.io/instance: netkeep\nspec:\n"
         .to_owned();
     for line in alerts().lines() {
-        text.push_str(&format!("  {line}\n"));
+        text.extend(["  ", line, "\n"]);
     }
     golden("deploy/kustomize/monitoring/prometheusrule.yaml", &text);
     let objects = kustomize("monitoring");

@@ -3,6 +3,8 @@
 //!
 //! The image has its own test: `cargo xtask image`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod access;
 mod chart;
 mod copies;

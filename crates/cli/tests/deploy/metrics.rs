@@ -41,9 +41,8 @@ fn served() -> BTreeSet<String> {
         let suffixes: &[&str] = match kind {
             // OpenMetrics declares a counter without its suffix, Prometheus' older text with it.
             "counter" if !name.ends_with("_total") => &["_total"],
-            "counter" => &[""],
             "histogram" => &["_bucket", "_sum", "_count"],
-            "gauge" => &[""],
+            "counter" | "gauge" => &[""],
             other => panic!("{name} is a {other}"),
         };
         names.extend(suffixes.iter().map(|suffix| format!("{name}{suffix}")));

@@ -65,11 +65,14 @@ pub(crate) fn render(release: &str, namespace: &str, values: &str) -> Result<Ren
     let texts = rendered["documents"].as_object().unwrap();
     let objects = texts
         .iter()
-        .filter(|(name, _)| name.ends_with(".yaml"))
+        .filter(|(name, _)| name.as_str() != NOTES)
         .flat_map(|(_, text)| documents(text.as_str().unwrap()))
         .collect();
-    Ok(Rendered { objects, notes: texts["NOTES.txt"].as_str().unwrap().to_owned() })
+    Ok(Rendered { objects, notes: texts[NOTES].as_str().unwrap().to_owned() })
 }
+
+/// What helm says when it is done; every other template makes objects.
+const NOTES: &str = "NOTES.txt";
 
 /// What helm would install, and say.
 pub(crate) struct Rendered {

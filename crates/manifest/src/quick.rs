@@ -217,7 +217,9 @@ mod tests {
             with in "[\\[\\]{}\",:0-9a-z.\\\\ ]{0,3}",
         ) {
             let rest = POD.get(at + gone..).unwrap_or_default();
-            prop_assert!(agrees(&format!("{}{with}{rest}", &POD[..at])));
+            let altered = format!("{}{with}{rest}", &POD[..at]);
+            let agrees = agrees(&altered);
+            prop_assert!(agrees, "{}", altered);
         }
     }
 }

@@ -20,6 +20,10 @@ const WRITING: Duration = Duration::from_secs(1);
 /// How often a folder is looked at whose coming the kernel cannot tell.
 const POLL: Duration = Duration::from_secs(1);
 
+/// Of many files that have changed at once so many are told together: while they are carried out
+/// the next ones are read.
+const PORTION: usize = 200;
+
 /// What has to be found out.
 #[derive(Debug, Default)]
 struct Work {
@@ -55,28 +59,54 @@ impl DirSource {
                 self.note(notice, received, &mut work);
             }
             self.note_time(received, &mut work);
-            self.work(work);
-            // judged by the time of the notices: reading what they name may take longer than quiet
-            let events = self.settle(received);
-            let told = self.say();
-            if events.is_empty() && self.told.as_ref() == Some(&told) {
-                continue;
+            while let Some(portion) = self.portion(&mut work) {
+                self.work(portion);
+                if self.tell(received, deliver).is_break() {
+                    return Ok(());
+                }
             }
-            self.told = Some(told.clone());
-            let Told { problems, hold, unread, unknown } = told;
-            let message = SourceMessage {
-                events,
-                problems,
-                hold,
-                unread,
-                unknown,
-                freshness: crate::source::Freshness::Folder,
-                received,
-            };
-            if deliver(message).is_break() {
+            self.work(work);
+            if self.tell(received, deliver).is_break() {
                 return Ok(());
             }
         }
+    }
+
+    /// Some of many files, to be told while the others are being read. Not before the first list,
+    /// which is to be whole, nor where more has to be found out than what files say.
+    fn portion(&self, work: &mut Work) -> Option<Work> {
+        let many = work.files.len() > PORTION;
+        if !many || work.ways || work.rescan.is_some() || !self.listed || self.was_unavailable {
+            return None;
+        }
+        let rest = work.files.iter().nth(PORTION).cloned()?;
+        let rest = work.files.split_off(&rest);
+        Some(Work { files: std::mem::replace(&mut work.files, rest), ..Work::default() })
+    }
+
+    /// Delivers what there is to be told since the last time, if anything.
+    fn tell(
+        &mut self,
+        received: Instant,
+        deliver: &mut dyn FnMut(SourceMessage) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        // judged by the time of the notices: reading what they name may take longer than quiet
+        let events = self.settle(received);
+        let told = self.say();
+        if events.is_empty() && self.told.as_ref() == Some(&told) {
+            return ControlFlow::Continue(());
+        }
+        self.told = Some(told.clone());
+        let Told { problems, hold, unread, unknown } = told;
+        deliver(SourceMessage {
+            events,
+            problems,
+            hold,
+            unread,
+            unknown,
+            freshness: crate::source::Freshness::Folder,
+            received,
+        })
     }
 
     /// Deletions wait longer while more goes; after an outage, while anything happens.

@@ -22,6 +22,7 @@ pub(crate) fn all(core: &Core) -> Vec<Finding> {
     let mut findings = Vec::new();
     addresses(core, &mut findings);
     notes(core, &mut findings);
+    twins(core, &mut findings);
     node(core, &mut findings);
     ports(core, &mut findings);
     elements(core, &mut findings);
@@ -97,6 +98,18 @@ fn reused(ip: IpAddr, finished: &Owner, live: &Owner) -> Finding {
         advice: "nothing to do; deleting the finished Pod ends this note".to_owned(),
         fixable: false,
     }
+}
+
+fn twins(core: &Core, findings: &mut Vec<Finding>) {
+    findings.extend(core.state.twins().map(|(twin, counts)| Finding {
+        code: FindingCode::InvalidObject,
+        severity: Severity::Error,
+        subject: twin.to_string(),
+        message: format!("it has the UID of {counts}, which counts; it gets nothing"),
+        evidence: vec![format!("{twin} uid {}", twin.uid), format!("{counts} uid {}", counts.uid)],
+        advice: "a UID is one object's: give one of the two its own, or remove it".to_owned(),
+        fixable: false,
+    }));
 }
 
 fn notes(core: &Core, findings: &mut Vec<Finding>) {

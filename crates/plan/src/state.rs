@@ -4,6 +4,7 @@
 //! Invariants:
 //! - at most one Pod has a namespace and name: a newer UID ends the older Pod, on whatever node
 //!   the newer one runs;
+//! - a UID is one Pod's: of several that say it the first by name counts;
 //! - a delete that names another UID than the present one changes nothing;
 //! - an event that says nothing new touches nothing.
 //!
@@ -22,10 +23,12 @@ use crate::cause::Cause;
 mod pods;
 pub(crate) mod services;
 mod shared;
+mod twins;
 
 use pods::Pods;
 use services::Services;
 use shared::Shared;
+use twins::Twins;
 
 /// A Pod of this node, in the least room: what many Pods have in common is stored once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +91,7 @@ pub struct Touched {
 pub struct State {
     node_name: Box<str>,
     pods: Pods,
+    twins: Twins,
     services: Services,
     node: Option<Node>,
     shared: Shared,
@@ -99,6 +103,7 @@ impl State {
         Self {
             node_name,
             pods: Pods::default(),
+            twins: Twins::default(),
             services: Services::default(),
             node: None,
             shared: Shared::default(),
@@ -138,6 +143,12 @@ impl State {
     /// All Pods of this node.
     pub fn pods(&self) -> impl Iterator<Item = &PodRecord> {
         self.pods.iter()
+    }
+
+    /// Each Pod that says the UID of another, with that other, which counts.
+    pub fn twins(&self) -> impl Iterator<Item = (&Owner, &Owner)> {
+        let counts = |twin: &Arc<Owner>| self.pods.get(&twin.uid).map(|pod| &*pod.owner);
+        self.twins.iter().filter_map(move |twin| Some((&**twin, counts(twin)?)))
     }
 
     /// The Services that select the Pod and ask for NodePortLocal, by name.
@@ -183,17 +194,21 @@ impl State {
             && older.owner.uid != meta.uid
         {
             let owner = Arc::clone(&older.owner);
-            self.pods.remove(&owner.uid);
-            touched.gone.push((owner, Cause::Replaced));
+            self.leave(&owner, Cause::Replaced, touched);
         }
+        self.twins.remove(&meta.namespace, &meta.name, None);
+        let known = self.pods.get(&meta.uid).map(|known| Arc::clone(&known.owner));
+        let is_same = |o: &Arc<Owner>| o.name == meta.name && o.namespace == meta.namespace;
+        let (owner, twin) = match known {
+            Some(known) if is_same(&known) => (Some(known), None),
+            known => (None, known),
+        };
         if pod.node_name.as_deref() != Some(&self.node_name) {
-            if let Some(moved) = self.pods.remove(&meta.uid) {
-                touched.gone.push((moved.owner, Cause::Elsewhere));
+            if let Some(moved) = owner {
+                self.leave(&moved, Cause::Elsewhere, touched);
             }
             return;
         }
-        let known = self.pods.get(&meta.uid).map(|known| Arc::clone(&known.owner));
-        let owner = known.filter(|o| o.name == meta.name && o.namespace == meta.namespace);
         let owner_is_known = owner.is_some();
         let owner = owner
             .unwrap_or_else(|| Arc::new(Owner::pod(&meta.namespace, &meta.name, meta.uid.clone())));
@@ -210,11 +225,31 @@ impl State {
             ips: pod.pod_ips.into_boxed_slice(),
         };
         let uid = pod.meta.uid;
+        match twin {
+            Some(twin) if twins::precedes(&twin, &record.owner) => {
+                self.twins.insert(record);
+                return;
+            }
+            Some(_) => self.twins.extend(self.pods.remove(&uid)),
+            None => {}
+        }
         touched.annotations.push((uid.clone(), pod.npl_annotation));
         // Owners are equal by UID alone; that a Pod has another name now is news all the same.
         if !owner_is_known || self.pods.get(&uid) != Some(&record) {
             self.pods.insert(record);
             touched.pods.insert(uid);
+        }
+    }
+
+    /// A Pod is no longer here. Another that waits with its UID takes its place, and its ports.
+    fn leave(&mut self, owner: &Arc<Owner>, cause: Cause, touched: &mut Touched) {
+        self.pods.remove(&owner.uid);
+        match self.twins.next(&owner.uid) {
+            Some(next) => {
+                touched.pods.insert(owner.uid.clone());
+                self.pods.insert(next);
+            }
+            None => touched.gone.push((Arc::clone(owner), cause)),
         }
     }
 
@@ -249,11 +284,11 @@ impl State {
         let meant = |present: &Uid| uid.is_none_or(|uid| uid == present);
         match kind {
             ObjectKind::Pod => {
+                self.twins.remove(namespace, name, uid);
                 let Some(pod) = self.pods.named(namespace, name) else { return };
                 if meant(&pod.owner.uid) {
                     let owner = Arc::clone(&pod.owner);
-                    self.pods.remove(&owner.uid);
-                    touched.gone.push((owner, Cause::Deleted));
+                    self.leave(&owner, Cause::Deleted, touched);
                 }
             }
             ObjectKind::Service => {
@@ -286,6 +321,10 @@ impl State {
             .filter(|pod| is_gone(ObjectKind::Pod, &pod.owner.uid))
             .map(|pod| Arc::clone(&pod.owner))
             .collect();
+        if kinds.contains(&ObjectKind::Pod) {
+            self.twins.clear();
+            self.rename(&objects);
+        }
         for owner in pods {
             self.pods.remove(&owner.uid);
             touched.gone.push((owner, Cause::Deleted));
@@ -306,6 +345,26 @@ impl State {
         }
         for object in in_order(objects) {
             self.applied(object, touched);
+        }
+    }
+
+    /// Of Pods that a list has by another name only, the older name goes.
+    fn rename(&mut self, objects: &[Object]) {
+        let listed = |object: &Object| match object {
+            Object::Pod(pod) => {
+                Some((pod.meta.uid.clone(), pod.meta.namespace.clone(), pod.meta.name.clone()))
+            }
+            _ => None,
+        };
+        let listed: BTreeSet<_> = objects.iter().filter_map(listed).collect();
+        let uids: BTreeSet<&Uid> = listed.iter().map(|(uid, ..)| uid).collect();
+        let renamed = self.pods.iter().map(|pod| &pod.owner).filter(|owner| {
+            let name = (owner.uid.clone(), owner.namespace.clone(), owner.name.clone());
+            uids.contains(&owner.uid) && !listed.contains(&name)
+        });
+        let renamed: Vec<Uid> = renamed.map(|owner| owner.uid.clone()).collect();
+        for uid in renamed {
+            self.pods.remove(&uid);
         }
     }
 

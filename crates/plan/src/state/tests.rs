@@ -89,13 +89,43 @@ fn a_pod_that_turns_out_to_be_elsewhere_is_gone_from_here() {
     assert_eq!(state.pods().count(), 0);
 }
 
+fn deleted_pod(name: &str, uid: &str) -> Event {
+    Event::Deleted {
+        kind: ObjectKind::Pod,
+        namespace: "default".into(),
+        name: name.into(),
+        uid: Some(Uid::new(uid)),
+    }
+}
+
 #[test]
-fn one_uid_under_two_names_is_one_pod() {
+fn of_two_pods_with_one_uid_the_first_by_name_counts_in_any_order_and_the_other_is_told() {
+    for names in [["a", "b"], ["b", "a"]] {
+        let mut state = state();
+        for name in names {
+            assert!(state.apply(applied(pod(name, "1"))).gone.is_empty());
+        }
+        assert_eq!(state.pods().count(), 1);
+        assert!(state.pod_named("default", "a").is_some());
+        let twins: Vec<_> = state.twins().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        assert_eq!(twins, [("Pod default/b".to_owned(), "Pod default/a".to_owned())]);
+        // The other takes its place, and is the same owner to the kernel.
+        let touched = state.apply(deleted_pod("a", "1"));
+        assert!(touched.gone.is_empty() && touched.pods == [Uid::new("1")].into());
+        assert_eq!(&*state.pod(&Uid::new("1")).unwrap().owner.name, "b");
+        assert_eq!(state.twins().count(), 0);
+        assert_eq!(state.apply(deleted_pod("b", "1")).gone.len(), 1);
+    }
+}
+
+#[test]
+fn a_pod_that_a_list_has_by_another_name_is_not_a_twin_of_its_own() {
     let mut state = state();
     state.apply(applied(pod("a", "1")));
-    state.apply(applied(pod("b", "1")));
-    assert_eq!(state.pods().count(), 1);
-    assert!(state.pod_named("default", "a").is_none());
+    let objects = vec![Object::Pod(pod("b", "1"))];
+    let touched = state.apply(Event::Listed { kinds: vec![ObjectKind::Pod], objects });
+    assert!(touched.gone.is_empty() && state.twins().count() == 0);
+    assert_eq!(&*state.pod(&Uid::new("1")).unwrap().owner.name, "b");
 }
 
 #[test]

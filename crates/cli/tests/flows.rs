@@ -21,9 +21,11 @@ const BOTH: [(Protocol, u16); 2] = [(Protocol::Tcp, 8080), (Protocol::Udp, 8080)
 /// of the entry's address and tuple, and both can come again.
 const MARK: u32 = 0x6e6b;
 
-/// The flows of the node, a line each.
+/// The flows of the node, a line each, without those of its own loopback: by them the agent may
+/// speak with others.
 fn flows(node: &Namespace) -> Vec<String> {
-    foreign::flows(node)
+    let own = |line: &String| line.contains(" src=127.0.0.1 ");
+    foreign::flows(node).into_iter().filter(|line| !own(line)).collect()
 }
 
 /// Marks every flow there is.

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use agent::failpoint;
 use model::Protocol;
-use testkit::{AgentProcess, DEADLINE, KernelTable, Leads, Stage, Web, eventually};
+use testkit::cluster::by_api;
+use testkit::{AgentProcess, DEADLINE, KernelTable, Leads, Manifest, Stage, Web, eventually};
 
 const NETKEEP: &str = env!("CARGO_BIN_EXE_netkeep");
 /// No change is about this Pod.
@@ -30,6 +31,17 @@ const DURING_CHANGES: &[&str] = &[
     "publish:tmp-written",
     "publish:renamed",
 ];
+
+/// Points that are passed by who writes files: what goes to the API goes in one request.
+const OF_FILES: [&str; 2] = ["publish:tmp-written", "publish:renamed"];
+/// Where nothing is to be said anew: files are compared, and objects say by themselves that they
+/// need not be patched.
+const UNSAID: [&[&str]; 2] = [&OF_FILES, &["publish:journal-synced"]];
+
+/// The points that there are on the way that objects and annotations go.
+fn points() -> impl Iterator<Item = &'static str> {
+    failpoint::ALL.iter().copied().filter(|point| !by_api() || !OF_FILES.contains(point))
+}
 
 /// Pods with their IPs.
 type Wanted = &'static [(&'static str, &'static str)];
@@ -72,8 +84,16 @@ impl Node {
                     }
                     self.stage.folder().put(web.manifest.clone().ips(&ips));
                 }
-                None => drop(fs::remove_file(self.stage.folder().file(&file_name(web.pod.name())))),
+                None => self.take_away(web),
             }
+        }
+    }
+
+    /// Takes a Pod's object away if it is there.
+    fn take_away(&self, web: &Web) {
+        let file = Manifest::from(&web.manifest).file_name();
+        if self.stage.folder().names().contains(&file) {
+            self.stage.folder().remove_file(&file);
         }
     }
 
@@ -104,9 +124,17 @@ impl Node {
             let names = files_in(&self.stage.state_dir());
             let mut expected: Vec<String> =
                 wanted.iter().map(|(pod, _)| format!("published/pods/{pod}.yaml")).collect();
+            if by_api() {
+                // Published is on the objects.
+                expected.clear();
+            }
             expected.insert(0, "journal.jsonl".to_owned());
             if names != expected {
                 return Err(format!("{context}: files {names:?}, expected {expected:?}"));
+            }
+            let published: Vec<String> = self.stage.publications().into_keys().collect();
+            if !published.iter().eq(wanted.iter().map(|(pod, _)| pod)) {
+                return Err(format!("{context}: published {published:?}"));
             }
             wanted.iter().try_for_each(|(pod, _)| self.is_published(pod, &table, context))
         });
@@ -139,10 +167,6 @@ fn are_reserved(table: &KernelTable, context: &str) {
         let kind = bound.map_err(|error| error.kind());
         assert_eq!(kind, Err(std::io::ErrorKind::AddrInUse), "{context}: {protocol} {port}");
     }
-}
-
-fn file_name(pod: &str) -> String {
-    format!("pod-{}.yaml", pod.replace('/', "-"))
 }
 
 /// All files below a directory, in order, without sockets.
@@ -233,7 +257,7 @@ fn die(node: &mut Node, change: &Change, point: &'static str) {
 fn at_every_point(change: &Change) {
     let mut node = Node::new(change);
     let mut clients = None;
-    for point in failpoint::ALL {
+    for point in points() {
         if change.before.is_empty() {
             forget(&node);
         } else {
@@ -267,9 +291,7 @@ fn forget(node: &Node) {
     let args = ["uninstall", "--yes", "--state-dir", state.to_str().unwrap()];
     let _ = node.stage.run(&args).expect_code(0);
     assert_eq!(KernelTable::read(node.stage.node()), None);
-    for web in &node.webs {
-        let _ = fs::remove_file(node.stage.folder().file(&file_name(web.pod.name())));
-    }
+    node.webs.iter().for_each(|web| node.take_away(web));
 }
 
 #[test]
@@ -284,15 +306,15 @@ fn killed_while_a_pod_comes_the_agent_leaves_no_half_and_the_next_makes_it_whole
 
 #[test]
 fn killed_while_a_pod_goes_the_agent_leaves_no_half_and_the_next_makes_it_whole() {
-    // The file of a Pod that is gone is removed, not written.
-    let not_passed = &["publish:tmp-written", "publish:renamed"];
+    // The file of a Pod that is gone is removed, not written; its object is gone with it.
+    let not_passed = UNSAID[usize::from(by_api())];
     at_every_point(&Change { before: ALL, after: TWO, flags: [LOW, LOW], not_passed });
 }
 
 #[test]
 fn killed_while_a_pod_changes_its_ip_the_agent_leaves_no_half_and_the_next_makes_it_whole() {
     // What is published names ports of the node, which stay: it is compared, and not written.
-    let not_passed = &["publish:tmp-written", "publish:renamed"];
+    let not_passed = UNSAID[usize::from(by_api())];
     at_every_point(&Change { before: TWO, after: MOVED, flags: [LOW, LOW], not_passed });
 }
 

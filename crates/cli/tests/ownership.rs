@@ -189,31 +189,6 @@ fn a_pod_replaced_under_its_name_is_another_owner_with_another_port() {
 }
 
 #[test]
-fn removing_the_file_of_an_older_uid_does_not_touch_the_newer_pod_of_the_name() {
-    let (world, web, _servers) = world_with("web");
-    // The newer object comes in a file of its own, which counts (it is later in the
-    // order of names), before the older one's goes.
-    let newer: Manifest = manifest(&web).uid("web-second").started(NEWER).into();
-    world.folder().write("the-newer-one.yaml", &newer.yaml());
-    world.folder().remove(manifest(&web));
-    world.until(|| match &world.mappings()[..] {
-        [tcp, _] if tcp.uid == "web-second" && tcp.state == "programmed" => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
-    let clients = clients_of(&world, "web");
-    world.sync();
-    // Late news of the older one, and its end once more.
-    world.folder().put(manifest(&web).phase(Phase::Succeeded).started(OLDER));
-    world.sync();
-    world.folder().remove(manifest(&web));
-    world.sync();
-    clients.goes_on("web");
-    clients.nothing_lost(&["web"]);
-    assert!(world.mappings().iter().all(|m| m.uid == "web-second"), "{:?}", world.mappings());
-    world.published_as("default/web", |_| true);
-}
-
-#[test]
 fn of_two_live_pods_with_one_ip_the_newer_answers_until_it_leaves() {
     let (world, a, _servers) = world_with("a");
     world.folder().put(manifest(&a).started(OLDER));

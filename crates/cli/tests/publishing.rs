@@ -1,8 +1,7 @@
-//! What is published for Pods, and what becomes of what others write there: at run time it is
-//! overwritten, and while the agent is down it is a claim.
+//! What is published for Pods, wherever it is published, and what becomes of what others write into
+//! the objects: at run time it is overwritten, and while the agent is down it is a claim.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
-use std::fs;
 use std::sync::Arc;
 
 use model::{IpFamily, Protocol};
@@ -63,14 +62,9 @@ fn the_annotation_is_antreas_byte_for_byte_and_its_order_is_stable() {
     }
     let expected = format!("[{}]", elements.join(","));
     assert_eq!(world.published_as(WEB, |text| text.matches("podPort").count() == 8), expected);
-    let file = fs::read_to_string(world.published_file(WEB)).unwrap();
-    for part in
-        ["kind: Pod", "name: web", "namespace: default", "0f9c2b1e-7d0a-4c1e-9a55-3f1f6f0b7c1a"]
-    {
-        assert!(file.contains(part), "{part} in\n{file}");
-    }
+    let written = world.stage().publications().remove(WEB);
 
-    // Another order of the Service's ports, a second Service, and a restart change no byte.
+    // Another order of the Service's ports, a second Service, and a restart write nothing.
     let mut reversed = wanted;
     reversed.reverse();
     world.folder().put(service(&reversed));
@@ -81,7 +75,8 @@ fn the_annotation_is_antreas_byte_for_byte_and_its_order_is_stable() {
     world.start();
     assert_eq!(world.port(WEB, Protocol::Tcp, 80), elements_port(&elements[0]));
     world.sync();
-    assert_eq!(fs::read_to_string(world.published_file(WEB)).unwrap(), file);
+    assert_eq!(world.published(WEB), Some(Some(expected)));
+    assert_eq!(world.stage().publications().remove(WEB), written);
 }
 
 fn elements_port(element: &str) -> u16 {
@@ -90,7 +85,7 @@ fn elements_port(element: &str) -> u16 {
 }
 
 #[test]
-fn the_published_file_goes_when_nothing_is_left_to_say() {
+fn nothing_is_published_any_more_when_nothing_is_left_to_say() {
     let (mut world, web, _servers) = world();
     world.start();
     let [tcp, udp] = ports(&world);
@@ -105,56 +100,10 @@ fn the_published_file_goes_when_nothing_is_left_to_say() {
     world.published_as(WEB, |text| text.contains("udp"));
     world.folder().remove(manifest_of(&web));
     world.unpublished(WEB);
-    assert!(!world.published_file(WEB).exists());
 }
 
 #[test]
-fn a_published_file_that_is_altered_or_removed_is_written_again() {
-    let (mut world, web, _servers) = world();
-    world.start();
-    let [tcp, udp] = ports(&world);
-    world.published_as(WEB, |text| text == annotation(tcp, udp));
-    let file = world.published_file(WEB);
-    let right = fs::read_to_string(&file).unwrap();
-    let restored = |what: &str| {
-        world.until(|| match fs::read_to_string(&file) {
-            Ok(text) if text == right => Ok(()),
-            other => Err(format!("{what}: {other:?}")),
-        });
-    };
-    fs::write(&file, "garbage: [").unwrap();
-    restored("garbage");
-    fs::write(&file, right.replace(&tcp.to_string(), "61999")).unwrap();
-    restored("another port");
-    fs::remove_file(&file).unwrap();
-    restored("removed");
-    fs::rename(&file, file.with_extension("moved")).unwrap();
-    restored("moved");
-    // It may be filled again meanwhile.
-    let _ = fs::remove_dir_all(file.parent().unwrap());
-    restored("its folder removed");
-    fs::write(&file, "").unwrap();
-    restored("emptied");
-    assert_eq!(ports(&world), [tcp, udp]);
-    assert_eq!(world.who(Protocol::Tcp, tcp), web.name());
-}
-
-#[test]
-fn a_file_that_says_something_of_a_pod_without_mappings_goes() {
-    let (mut world, web, _servers) = world();
-    world.folder().put(service_for("web", &[]));
-    world.start();
-    world.unpublished(WEB);
-    let file = world.published_file(WEB);
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  namespace: default\n  annotations:\n    nodeportlocal.antrea.io: '[]'\n";
-    fs::write(&file, text).unwrap();
-    world.unpublished(WEB);
-    assert_eq!(web.name(), "web");
-}
-
-#[test]
-fn an_annotation_in_the_folder_that_is_not_true_is_overwritten() {
+fn an_annotation_of_the_object_that_is_not_true_is_overwritten() {
     let (mut world, web, _servers) = world();
     world.start();
     let [tcp, udp] = ports(&world);
@@ -173,28 +122,7 @@ fn an_annotation_in_the_folder_that_is_not_true_is_overwritten() {
 }
 
 #[test]
-fn an_annotation_in_the_folder_that_nothing_stands_for_is_to_be_removed() {
-    let (mut world, web, _servers) = world();
-    world.folder().put(service_for("web", &[]));
-    world.folder().put(manifest_of(&web).annotation(KEY, &annotation(61900, 61901)));
-    world.start();
-    let removal = || {
-        world.until(|| match world.published(WEB) {
-            Some(None) => Ok(()),
-            other => Err(format!("{other:?}")),
-        });
-    };
-    removal();
-    fs::remove_file(world.published_file(WEB)).unwrap();
-    removal();
-    assert_eq!(world.kernel_mappings(), []);
-    // Once the folder has it no more there is nothing to ask for.
-    world.folder().put(manifest_of(&web));
-    world.unpublished(WEB);
-}
-
-#[test]
-fn a_claim_that_the_folder_made_while_the_agent_was_down_is_honoured() {
+fn a_claim_that_the_object_makes_while_the_agent_is_down_is_honoured() {
     let (mut world, web, _servers) = world();
     world.start();
     let [tcp, udp] = ports(&world);
@@ -206,23 +134,6 @@ fn a_claim_that_the_folder_made_while_the_agent_was_down_is_honoured() {
     assert_eq!(world.who(Protocol::Tcp, 61500), "web");
     world.assert_refused(Protocol::Tcp, tcp);
     world.published_as(WEB, |text| text == annotation(61500, udp));
-}
-
-#[test]
-fn a_claim_in_the_published_file_made_while_the_agent_was_down_is_honoured() {
-    let (mut world, _web, _servers) = world();
-    world.start();
-    let [tcp, udp] = ports(&world);
-    world.published_as(WEB, |text| text == annotation(tcp, udp));
-    world.crash();
-    let file = world.published_file(WEB);
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace(&annotation(tcp, udp), &annotation(61500, 61500))).unwrap();
-    world.start();
-    assert_eq!(ports(&world), [61500, 61500]);
-    assert_eq!(world.who(Protocol::Tcp, 61500), "web");
-    assert_eq!(world.who(Protocol::Udp, 61500), "web");
-    world.published_as(WEB, |text| text == annotation(61500, 61500));
 }
 
 #[test]

@@ -5,43 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use model::Protocol;
 use serde_json::Value;
-use testkit::{AgentProcess, DEADLINE, KernelTable, Stage, eventually, generation};
+use testkit::{AgentProcess, DEADLINE, KernelTable, Stage, generation};
 
 const NETKEEP: &str = env!("CARGO_BIN_EXE_netkeep");
 const WEB: &str = "default/web-0";
-
-/// Every published file with its identity: a file written anew has another inode or time.
-fn published(stage: &Stage) -> BTreeMap<PathBuf, (u64, i64, i64)> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![stage.state_dir().join("published")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                let meta = fs::metadata(&path).unwrap();
-                files.insert(path, (meta.ino(), meta.mtime(), meta.mtime_nsec()));
-            }
-        }
-    }
-    files
-}
-
-/// Waits until so many Pods' files are published.
-fn publishes(stage: &Stage, count: usize) -> BTreeMap<PathBuf, (u64, i64, i64)> {
-    eventually(DEADLINE, || match published(stage) {
-        files if files.len() == count => Ok(files),
-        files => Err(format!("{:?}", files.keys())),
-    })
-}
 
 fn ports(mappings: &[Value]) -> BTreeMap<String, u64> {
     let key = |m: &Value| format!("{} {} {}", m["pod"], m["protocol"], m["podPort"]);
@@ -75,7 +49,7 @@ fn five_restarts_with_nothing_changed_write_nothing_and_lose_nothing() {
     let _webs = [stage.web(WEB, "10.10.0.1"), stage.web("default/web-1", "10.10.0.2")];
     let mut agent = stage.agent();
     let before = ports(&stage.programmed(4));
-    let files = publishes(&stage, 2);
+    let files = stage.publishes(2);
     let (table, written) = (KernelTable::read(stage.node()), generation(stage.node()));
     let clients = stage.clients(WEB);
     for round in 0..5 {
@@ -88,7 +62,7 @@ fn five_restarts_with_nothing_changed_write_nothing_and_lose_nothing() {
         assert_eq!(ports(&stage.programmed(4)), before);
         clients.answered(5);
         assert_eq!(generation(stage.node()), written, "restart {round}: {}", agent.stderr());
-        assert_eq!(published(&stage), files, "restart {round}");
+        assert_eq!(stage.publications(), files, "restart {round}");
     }
     assert_eq!(KernelTable::read(stage.node()), table);
     stage.nothing_to_do();
@@ -123,135 +97,9 @@ fn what_changed_while_the_agent_was_down_is_made_so_after_its_start_and_nothing_
     assert!(table.of("default/moves").values().all(|leads| leads.ip == ips[0]), "{table:?}");
     let port = stage.port("default/moves", Protocol::Tcp);
     assert_eq!(stage.who(Protocol::Tcp, port), Ok("default/moves".to_owned()));
-    publishes(&stage, 3);
+    stage.publishes(3);
     stage.nothing_to_do();
     clients.lost_nothing();
-}
-
-/// Starts an agent on a folder that somebody has damaged, and expects it to wait: nothing deleted,
-/// the hold and its cause told, and everything as before once the damage is undone.
-fn survives(damage: impl Fn(&Stage), code: &str, says: &str, mend: impl Fn(&Stage)) {
-    let stage = Stage::new(NETKEEP);
-    let webs = [stage.web(WEB, "10.10.0.1"), stage.web("default/web-1", "10.10.0.2")];
-    let mut agent = stage.agent();
-    let before = ports(&stage.programmed(4));
-    let files = publishes(&stage, 2);
-    let (table, written) = (KernelTable::read(stage.node()), generation(stage.node()));
-    let clients = stage.clients(WEB);
-    agent.terminate(DEADLINE);
-
-    damage(&stage);
-    let (code_of_plan, plan) = stage.plan();
-    assert!(plan["hold"].is_string(), "{plan:#}");
-    assert_eq!((code_of_plan, &plan["changes"]), (0, &serde_json::json!([])), "{plan:#}");
-    let mut agent = stage.start();
-    agent.ready(DEADLINE, || stage.ask("health").map(drop));
-    let finding = stage.finding(code, |f| f["message"].as_str().unwrap().contains(says));
-    assert!(!finding["advice"].as_str().unwrap().is_empty(), "{finding}");
-    clients.answered(20);
-    assert_eq!(KernelTable::read(stage.node()), table, "{says}: {}", agent.stderr());
-    assert_eq!(published(&stage), files);
-
-    mend(&stage);
-    stage.ready(&mut agent);
-    stage.no_finding(code);
-    assert_eq!(ports(&stage.programmed(4)), before);
-    assert_eq!(generation(stage.node()), written, "{says}: {}", agent.stderr());
-    // It goes on as ever: a deletion is a deletion again.
-    stage.folder().remove(&webs[1].manifest);
-    stage.programmed(2);
-    stage.nothing_to_do();
-    clients.lost_nothing();
-}
-
-/// The folder under another name.
-fn aside(stage: &Stage) -> PathBuf {
-    stage.folder().path().with_extension("aside")
-}
-
-fn move_aside(stage: &Stage) {
-    fs::rename(stage.folder().path(), aside(stage)).unwrap();
-}
-
-fn move_back(stage: &Stage) {
-    fs::rename(aside(stage), stage.folder().path()).unwrap();
-}
-
-/// A Pod's file of a stage.
-fn file(stage: &Stage) -> PathBuf {
-    stage.folder().file("pod-default-web-0.yaml")
-}
-
-#[test]
-fn a_start_without_the_folder_deletes_nothing_and_recovers_by_itself() {
-    survives(move_aside, "source-unavailable", "does not exist", move_back);
-}
-
-#[test]
-fn a_start_with_an_empty_folder_deletes_nothing_and_recovers_by_itself() {
-    let empty = |stage: &Stage| {
-        move_aside(stage);
-        fs::create_dir(stage.folder().path()).unwrap();
-    };
-    let fill = |stage: &Stage| {
-        fs::remove_dir(stage.folder().path()).unwrap();
-        move_back(stage);
-    };
-    survives(empty, "source-unavailable", "empty", fill);
-}
-
-#[test]
-fn a_start_with_a_file_in_the_folders_place_deletes_nothing_and_recovers_by_itself() {
-    let replace = |stage: &Stage| {
-        move_aside(stage);
-        fs::write(stage.folder().path(), "not a folder").unwrap();
-    };
-    let restore = |stage: &Stage| {
-        fs::remove_file(stage.folder().path()).unwrap();
-        move_back(stage);
-    };
-    survives(replace, "source-unavailable", "not a folder", restore);
-}
-
-#[test]
-fn a_start_with_a_half_written_file_deletes_nothing_and_recovers_by_itself() {
-    let keep = |stage: &Stage| file(stage).with_extension("kept");
-    let truncate = |stage: &Stage| {
-        let text = fs::read_to_string(file(stage)).unwrap();
-        fs::rename(file(stage), keep(stage)).unwrap();
-        fs::write(file(stage), &text[..text.find("podIPs").unwrap() + 4]).unwrap();
-    };
-    let complete = |stage: &Stage| fs::rename(keep(stage), file(stage)).unwrap();
-    survives(truncate, "invalid-object", ":", complete);
-}
-
-#[test]
-fn a_start_with_an_unreadable_file_deletes_nothing_and_recovers_by_itself() {
-    let keep = |stage: &Stage| file(stage).with_extension("kept");
-    let unread = |stage: &Stage| {
-        fs::rename(file(stage), keep(stage)).unwrap();
-        std::os::unix::fs::symlink("/nowhere/at/all", file(stage)).unwrap();
-    };
-    let reread = |stage: &Stage| fs::rename(keep(stage), file(stage)).unwrap();
-    survives(unread, "source-unavailable", "", reread);
-}
-
-#[test]
-fn an_empty_folder_means_no_objects_only_if_that_was_said() {
-    let stage = Stage::new(NETKEEP);
-    let _web = stage.web(WEB, "10.10.0.1");
-    let mut agent = stage.agent();
-    stage.programmed(2);
-    stage.folder().clear();
-    stage.finding("source-unavailable", |finding| finding["severity"] == "error");
-    assert_eq!(KernelTable::read(stage.node()).unwrap().mappings.len(), 2);
-    agent.terminate(DEADLINE);
-    let output = stage.run_with_source("plan", &["--allow-empty"]).expect_code(2);
-    assert!(output.stdout.contains("delete npl4"), "{output}");
-    let applied = stage.run_with_source("apply", &["--allow-empty"]).expect_code(0);
-    assert!(applied.stdout.contains("converged"), "{applied}");
-    assert_eq!(KernelTable::read(stage.node()).unwrap().mappings.len(), 0);
-    publishes(&stage, 0);
 }
 
 /// Restarts after something happened to the state directory: same ports, not one write.
@@ -260,7 +108,7 @@ fn keeps_its_ports(happens: impl Fn(&Path)) {
     let _webs = [stage.web(WEB, "10.10.0.1"), stage.web("default/web-1", "10.10.0.2")];
     let mut agent = stage.agent();
     let before = ports(&stage.programmed(4));
-    publishes(&stage, 2);
+    stage.publishes(2);
     let written = generation(stage.node());
     let clients = stage.clients(WEB);
     agent.terminate(DEADLINE);
@@ -268,7 +116,7 @@ fn keeps_its_ports(happens: impl Fn(&Path)) {
     let mut agent = stage.agent();
     assert_eq!(ports(&stage.programmed(4)), before);
     assert_eq!(generation(stage.node()), written, "{}", agent.stderr());
-    publishes(&stage, 2);
+    stage.publishes(2);
     // What it writes down now is whole.
     agent.kill();
     let _agent = stage.agent();
@@ -330,28 +178,4 @@ fn a_read_only_state_directory_is_told_and_mappings_work_without_it() {
     stage.programmed(4);
     clients.lost_nothing();
     agent.terminate(DEADLINE);
-}
-
-#[test]
-fn a_folder_that_may_not_be_read_deletes_nothing_and_recovers_by_itself() {
-    let stage = Stage::new(NETKEEP);
-    let _web = stage.web(WEB, "10.10.0.1");
-    let mut agent = stage.agent();
-    let before = ports(&stage.programmed(2));
-    let written = generation(stage.node());
-    let clients = stage.clients(WEB);
-    agent.terminate(DEADLINE);
-    let allow = |mode: u32| {
-        fs::set_permissions(stage.folder().path(), fs::Permissions::from_mode(mode)).unwrap();
-    };
-    allow(0o000);
-    let mut agent = start_bound_by_permissions(&stage);
-    agent.ready(DEADLINE, || stage.ask("health").map(drop));
-    stage.finding("source-unavailable", |f| f["message"].as_str().unwrap().contains("ermission"));
-    clients.answered(10);
-    allow(0o755);
-    stage.ready(&mut agent);
-    assert_eq!(ports(&stage.programmed(2)), before);
-    assert_eq!(generation(stage.node()), written);
-    clients.lost_nothing();
 }

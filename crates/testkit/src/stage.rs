@@ -22,6 +22,8 @@ use crate::poll::DEADLINE;
 use crate::program::{AgentProcess, Output, netkeep_for};
 use crate::{Folder, eventually};
 
+mod published;
+
 /// The node's name.
 pub const NODE: &str = "n1";
 /// The port that every Pod serves, by TCP and by UDP.
@@ -302,23 +304,6 @@ impl Stage {
                 Some(finding) => Err(finding.to_string()),
             }
         });
-    }
-
-    /// The annotation that is published of a Pod, which must be there and be a list.
-    pub fn published(&self, pod: &str) -> Option<Vec<Value>> {
-        if let Some(cluster) = &self.cluster {
-            return serde_json::from_str(&cluster.published(pod)?).ok();
-        }
-        let file = self.state_dir().join(format!("published/pods/{pod}.yaml"));
-        let text = std::fs::read_to_string(file).ok()?;
-        let mut lines = text.lines().map(str::trim);
-        let line = lines.find_map(|line| line.strip_prefix("nodeportlocal.antrea.io:"))?.trim();
-        let annotation = match line.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
-            Some(quoted) => quoted.replace("''", "'"),
-            // A double-quoted YAML text of printable characters is a JSON string.
-            None => serde_json::from_str(line).ok()?,
-        };
-        serde_json::from_str(&annotation).ok()
     }
 
     /// The node's address and a port.

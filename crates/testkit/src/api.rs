@@ -171,17 +171,11 @@ impl Api {
         self.shared.change(|state| put(state, object))
     }
 
-    /// Puts every document of a YAML text there.
+    /// Puts every document of a YAML text there; Lists are taken apart.
     #[track_caller]
     pub fn apply_yaml(&self, text: &str) {
-        for part in text.split("\n---") {
-            if part
-                .lines()
-                .any(|line| !line.trim_start().starts_with(['#', '-']) && !line.trim().is_empty())
-            {
-                let object = patch::yaml(part.as_bytes());
-                self.put(object.unwrap_or_else(|refusal| panic!("{}\n{part}", refusal.message)));
-            }
+        for object in crate::cluster::objects(text) {
+            self.put(object);
         }
     }
 

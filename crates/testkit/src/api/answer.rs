@@ -140,7 +140,7 @@ fn next(shared: &Arc<Shared>, parts: &Parts, body: &Bytes, record: usize, delaye
                 query: &query,
                 body,
                 content_type: text(&parts.headers, header::CONTENT_TYPE),
-                manager: manager(&query, &parts.headers),
+                manager: writer(&query, &parts.headers),
             };
             let outcome = write::write(&mut state, &target, &input);
             drop(state);
@@ -157,7 +157,7 @@ fn next(shared: &Arc<Shared>, parts: &Parts, body: &Bytes, record: usize, delaye
 }
 
 /// Who writes: what it says, or the head of its `User-Agent`.
-fn manager(query: &Query, headers: &HeaderMap) -> String {
+fn writer(query: &Query, headers: &HeaderMap) -> String {
     let agent = text(headers, header::USER_AGENT).split('/').next().unwrap_or_default();
     let given = query.get("fieldManager").unwrap_or(agent);
     if given.is_empty() { "unknown".into() } else { given.to_owned() }

@@ -52,7 +52,7 @@ fn same<T: Serialize + DeserializeOwned>(object: &Value) {
     assert_eq!(without_empty(&serde_json::to_value(typed).unwrap()), without_empty(object));
 }
 
-/// The API's types leave out what is empty.
+/// The API's types leave out what is empty; old versions of kubectl add it.
 fn without_empty(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
@@ -73,7 +73,7 @@ pub(crate) fn meaning(objects: &[Value]) -> Vec<Value> {
 }
 
 fn meaning_of(object: &Value) -> Value {
-    let mut object = object.clone();
+    let mut object = without_empty(object);
     if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         for helms in ["helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/version"]
         {

@@ -4,12 +4,13 @@ use anyhow::Result;
 
 use crate::host::Privilege;
 use crate::step::{Steps, cargo, succeed};
-use crate::{image, packages, rootless, tidy};
+use crate::{image, packages, rootless, suites, tidy};
 
 /// The packages whose tests meet the kernel. As root they run twice, the second time rootless; the
 /// others are pure or would do the same twice.
-const KERNEL_FACING: [&str; 8] = [
+const KERNEL_FACING: [&str; 9] = [
     "netkeep-nfnl",
+    "netkeep-xt",
     "netkeep-netns",
     "netkeep-drivers",
     "netkeep-apply",
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let privilege = Privilege::current()?;
     let mut steps = Steps::default();
     steps.run("packages: oracles and peers", packages::ensure);
+    steps.run("packages: iptables of other suites", suites::ensure);
     if !steps.all_well() {
         return steps.finish();
     }

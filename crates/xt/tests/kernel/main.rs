@@ -6,4 +6,5 @@ mod corpus;
 mod exchange;
 mod legacy;
 mod nft;
+mod suites;
 mod support;

@@ -1,21 +1,40 @@
 //! Namespaces, programs, and what they print.
 
+use std::cell::RefCell;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use netns::Namespace;
 use xt::Family;
 
+thread_local! {
+    static LOCK: RefCell<PathBuf> = RefCell::default();
+}
+
 /// Runs `work` in a new network namespace.
 #[track_caller]
 pub(crate) fn in_new_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    Namespace::create().expect("a network namespace").run(work).expect("to enter it")
+    let directory = tempfile::tempdir().unwrap();
+    let lock = directory.path().join("lock");
+    let namespace = Namespace::create().expect("a network namespace");
+    let work = || {
+        LOCK.set(lock);
+        work()
+    };
+    namespace.run(work).expect("to enter it")
+}
+
+/// The xtables lock of the calling thread's namespace: the usual one is one file for all of them.
+pub(crate) fn lock_file() -> PathBuf {
+    LOCK.with_borrow(Clone::clone)
 }
 
 /// Runs a program in the calling thread's namespace; its output, if it succeeds.
 pub(crate) fn try_run(program: &str, args: &[&str], input: &str) -> Result<String, String> {
     let mut command = Command::new(program);
     let mut child = command
+        .env("XTABLES_LOCKFILE", lock_file())
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,8 +1,8 @@
 //! What may be believed: which kinds are fresh, and what follows for deletions. Pure.
 //!
 //! Invariant: nothing may be deleted before every kind has been listed once, nor while any kind is
-//! not fresh. Of Pods that are fresh, what their own objects prove (deleted, finished, another
-//! address) may go even if another kind is not: it depends on no other object.
+//! not fresh, but for what a Pod's own object proves (deleted, finished, another address): that
+//! depends on no other object, and no later word takes it back.
 
 use std::collections::BTreeMap;
 
@@ -104,11 +104,7 @@ impl Gate {
         if reasons.is_empty() {
             return None;
         }
-        let scope = if self.listed && self.is_fresh(ObjectKind::Pod) {
-            HoldScope::AllButProven
-        } else {
-            HoldScope::All
-        };
+        let scope = if self.listed { HoldScope::AllButProven } else { HoldScope::All };
         Some(Hold { reason: reasons.join("; "), scope })
     }
 
@@ -213,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_kind_holds_all_but_what_fresh_pods_prove() {
-        let mut gate = fresh();
-        gate.failed(ObjectKind::Service, "410 Gone".to_owned());
-        assert_eq!(gate.hold().unwrap().scope, HoldScope::AllButProven);
-        gate.failed(ObjectKind::Pod, "410 Gone".to_owned());
-        assert_eq!(gate.hold().unwrap().scope, HoldScope::All);
+    fn a_stale_kind_holds_all_but_what_pods_prove() {
+        for kind in KINDS {
+            let mut gate = fresh();
+            gate.failed(kind, "410 Gone".to_owned());
+            assert_eq!(gate.hold().unwrap().scope, HoldScope::AllButProven);
+        }
     }
 
     #[test]

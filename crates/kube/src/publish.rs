@@ -29,6 +29,9 @@ const AT_ONCE: usize = 4;
 const RATE: (f64, f64) = (50.0, 200.0);
 /// First and longest wait before a patch is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_mins(1));
+/// A Pod that the server does not find may have been read from a cache that lags, or through a proxy
+/// in trouble. If it is really gone, the word of it comes; without one it is tried this often.
+const GONE_TRIES: u8 = 4;
 /// Without the right to patch nothing changes soon.
 const FORBIDDEN: Duration = Duration::from_secs(30);
 
@@ -113,6 +116,10 @@ struct Waiting {
     patch: Patch,
     due: Instant,
     backoff: Backoff,
+    /// Whether it was on its way already.
+    tried: bool,
+    /// How often in a row the Pod was not found.
+    gone: u8,
     /// Why it has not gone well so far.
     trouble: Option<String>,
 }
@@ -140,6 +147,8 @@ impl Queue {
             patch,
             due: now,
             backoff: Backoff::new(RETRY.0, RETRY.1),
+            tried: false,
+            gone: 0,
             trouble: None,
         };
         self.waiting.insert(name, waiting);
@@ -174,7 +183,9 @@ impl Queue {
         let Err(error) = answer else { return Verdict::Done };
         let verdict = Verdict::of(&error);
         let wait = match verdict {
-            Verdict::Done | Verdict::Gone => return verdict,
+            Verdict::Done | Verdict::Replaced => return verdict,
+            Verdict::Gone if sent.gone == GONE_TRIES => return verdict,
+            Verdict::Gone => Duration::ZERO,
             Verdict::Hopeless | Verdict::Forbidden => FORBIDDEN,
             Verdict::Again => Duration::ZERO,
             Verdict::Pause => {
@@ -191,7 +202,13 @@ impl Queue {
                 _ => sent.backoff.next(error.retry_after()).max(wait),
             };
             sent.due = now + wait;
-            sent.trouble = Some(trouble(name, &error));
+            sent.tried = true;
+            if verdict == Verdict::Gone {
+                sent.gone += 1;
+                sent.trouble = None;
+            } else {
+                sent.trouble = Some(trouble(name, &error));
+            }
             self.waiting.insert(name.clone(), sent);
         }
         verdict
@@ -212,7 +229,9 @@ fn trouble((namespace, name): &Name, error: &ApiError) -> String {
 enum Verdict {
     /// It is said.
     Done,
-    /// The Pod is gone, or another one has its name: there is nothing to say.
+    /// Another Pod has its name: there is nothing to say.
+    Replaced,
+    /// The Pod is gone, or will be there the next moment.
     Gone,
     /// We may not.
     Forbidden,
@@ -230,7 +249,7 @@ impl Verdict {
         match code {
             404 => Self::Gone,
             // The precondition on the UID; any other conflict is a race that the next try wins.
-            409 if message.to_ascii_lowercase().contains("uid") => Self::Gone,
+            409 if message.to_ascii_lowercase().contains("uid") => Self::Replaced,
             403 => Self::Forbidden,
             400 | 413 | 422 => Self::Hopeless,
             429 => Self::Pause,
@@ -278,7 +297,7 @@ impl<R: FnMut(Report)> Work<R> {
         let mut told = Report::default();
         loop {
             let wake = self.launch();
-            let untried = self.queue.waiting.values().any(|waiting| waiting.trouble.is_none());
+            let untried = self.queue.waiting.values().any(|waiting| !waiting.tried);
             if !untried && self.flying.is_empty() {
                 for done in finish.drain(..) {
                     let _ = done.send(());
@@ -352,7 +371,7 @@ impl<R: FnMut(Report)> Work<R> {
 
 /// Whether an answer means that the Pod is gone, or another one by now.
 pub(crate) fn is_gone(error: &ApiError) -> bool {
-    Verdict::of(error) == Verdict::Gone
+    matches!(Verdict::of(error), Verdict::Gone | Verdict::Replaced)
 }
 
 /// Sends one patch.

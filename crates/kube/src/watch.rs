@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Invariants: a version is taken over only from a complete list, an event or a bookmark; a list
-//! that is older than what we know is not believed; while nothing was heard for the patience, the
-//! kind is not fresh.
+//! that is older than what we know is not believed, nor any object in it; while nothing was heard
+//! for the patience, the kind is not fresh, and only a complete list makes it fresh again.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -77,6 +77,11 @@ pub(crate) struct Watch<'s, 'l> {
     backoff: Backoff,
     /// Whether nobody believes that the list is empty.
     emptied: bool,
+    /// When to ask again whether it still is.
+    doubt_until: Option<Instant>,
+    /// What the list being read says of objects that may be older than what we know. Told once the
+    /// list turns out to be none of the past.
+    old: Vec<Event>,
     /// Whether the list that was begun last was read to its end.
     complete: bool,
     /// Watches in a row that could not be had.
@@ -102,6 +107,8 @@ impl<'s, 'l> Watch<'s, 'l> {
             older: 0,
             backoff: Backoff::new(RETRY.0, RETRY.1),
             emptied: false,
+            doubt_until: None,
+            old: Vec::new(),
             complete: false,
             lost: 0,
         }
@@ -122,6 +129,7 @@ impl<'s, 'l> Watch<'s, 'l> {
                 (false, _) => self.watch().await,
             };
             self.known.give_up_list();
+            self.old.clear();
             relist = self.after(end, began.elapsed()).await;
         }
     }
@@ -145,6 +153,8 @@ impl<'s, 'l> Watch<'s, 'l> {
                 let why = error.told();
                 tracing::warn!(kind, error = %why, "the watch is lost");
                 self.lost += 1;
+                // A server that fell silent may take the next watch and be silent in that one too.
+                self.complete &= !matches!(error, ApiError::Silent(_));
                 self.shared.failed(self.kind, why, &self.known);
                 self.wait(error.retry_after()).await;
             }
@@ -194,7 +204,7 @@ impl<'s, 'l> Watch<'s, 'l> {
                 return End::Lost(error);
             }
         };
-        self.known.begin_list();
+        self.begin_list();
         let end = self.follow(Lines::new(body), true).await;
         if self.known.is_listing() && !matches!(end, End::Relist(_)) {
             // It never said that the list was complete: old servers ignore what they do not know.
@@ -213,7 +223,6 @@ impl<'s, 'l> Watch<'s, 'l> {
 
     /// Lists page by page.
     async fn page_list(&mut self) -> Result<(), End> {
-        self.known.begin_list();
         let mut token = String::new();
         loop {
             let uri = self.query(&if token.is_empty() {
@@ -231,9 +240,14 @@ impl<'s, 'l> Watch<'s, 'l> {
             let page: Page<'_> = serde_json::from_str(&json).map_err(|error| {
                 End::Lost(ApiError::Unreadable(format!("a page of a list: {error}")))
             })?;
-            let items = page.items.unwrap_or_default();
-            let events: Vec<Event> =
-                items.iter().filter_map(|item| self.known.applied(item.get(), encoding)).collect();
+            if token.is_empty() {
+                self.begin_list();
+                self.believe(&page.metadata.resource_version)?;
+            }
+            let mut events = Vec::new();
+            for item in page.items.unwrap_or_default() {
+                self.applied(item.get(), encoding, &mut events);
+            }
             self.tell(events, at);
             token = page.metadata.r#continue;
             if token.is_empty() {
@@ -249,39 +263,75 @@ impl<'s, 'l> Watch<'s, 'l> {
         request::whole(body, ANSWER).await
     }
 
+    fn begin_list(&mut self) {
+        self.known.begin_list();
+        self.old.clear();
+    }
+
+    /// Takes in an object. In a list, what is not newer than what we know waits until the list is
+    /// known not to be older.
+    fn applied(&mut self, json: &str, encoding: Encoding, events: &mut Vec<Event>) {
+        let Some(event) = self.known.applied(json, encoding) else { return };
+        let newer = || {
+            let head: Head<'_> = serde_json::from_str(json).ok()?;
+            let known = number(self.version.as_deref()?)?;
+            Some(number(&head.metadata.resource_version)? > known)
+        };
+        if !self.known.is_listing() || self.version.is_none() || newer() == Some(true) {
+            events.push(event);
+        } else {
+            self.old.push(event);
+        }
+    }
+
+    /// Refuses a list of this version if it is older than what is known.
+    fn believe(&mut self, version: &str) -> Result<(), End> {
+        if !self.is_older(version) {
+            return Ok(());
+        }
+        if self.older + 1 < OLDER_MAX {
+            self.older += 1;
+            let known = self.version.as_deref().unwrap_or_default();
+            let why = format!("the list is of version {version}, older than {known}, known");
+            return Err(End::Relist(why));
+        }
+        tracing::warn!(
+            kind = self.kind.as_str(),
+            version,
+            "lists stay older than what is known: the server's data were set back"
+        );
+        Ok(())
+    }
+
     /// A list is complete, up to this version.
     fn complete(&mut self, version: &str, at: Instant) -> Result<(), End> {
-        if self.is_older(version) {
-            self.older += 1;
-            if self.older < OLDER_MAX {
-                let known = self.version.as_deref().unwrap_or_default();
-                let why = format!("the list is of version {version}, older than {known}, known");
-                return Err(End::Relist(why));
-            }
-            tracing::warn!(
-                kind = self.kind.as_str(),
-                version,
-                "lists stay older than what is known: the server's data were set back"
-            );
-        }
+        self.believe(version)?;
         self.older = 0;
         self.doubts = 0;
         self.lost = 0;
         self.complete = true;
-        self.backoff.reset();
         let first = self.version.replace(version.to_owned()).is_none();
         if self.known.listed() == 0 && self.is_unbelievable(first) {
             self.known.give_up_list();
-            self.emptied = true;
-            let state = State::Emptied { known: self.known.count() };
-            self.shared.set(self.kind, state, &self.known);
+            self.doubt();
             return Ok(());
         }
+        self.backoff.reset();
         self.emptied = false;
-        let events = self.known.end_list();
+        self.doubt_until = None;
+        let mut events = std::mem::take(&mut self.old);
+        events.extend(self.known.end_list());
         self.tell(events, at);
         self.fresh();
         Ok(())
+    }
+
+    /// Nobody believes that there is nothing. It is asked again, with growing waits.
+    fn doubt(&mut self) {
+        self.emptied = true;
+        self.doubt_until = Some(Instant::now() + self.backoff.next(None));
+        let state = State::Emptied { known: self.known.count() };
+        self.shared.set(self.kind, state, &self.known);
     }
 
     /// Whether an empty list contradicts what we know.
@@ -292,7 +342,6 @@ impl<'s, 'l> Watch<'s, 'l> {
 
     /// Versions are decimal numbers that grow (KEP-5504); where one is not, nothing is said.
     fn is_older(&self, version: &str) -> bool {
-        let number = |text: &str| text.parse::<u128>().ok();
         let known = self.version.as_deref().and_then(number);
         matches!((number(version), known), (Some(new), Some(known)) if new < known)
     }
@@ -319,7 +368,8 @@ impl<'s, 'l> Watch<'s, 'l> {
             escaped(&version),
             self.timeout()
         ));
-        match request::send(self.door, Method::GET, &uri, None, ANSWER).await {
+        let patience = ANSWER.min(self.options.stale_after);
+        match request::send(self.door, Method::GET, &uri, None, patience).await {
             Ok(body) => self.follow(Lines::new(body), false).await,
             // The version stays noted, to tell an older list by.
             Err(error) if error.code() == Some(410) => End::Relist(error.told()),
@@ -333,7 +383,12 @@ impl<'s, 'l> Watch<'s, 'l> {
         loop {
             let patience = if listing { ANSWER } else { self.options.stale_after };
             let patience = patience.min(self.options.stale_after);
-            let arrived = if settled {
+            let arrived = if let (Some(until), true, false) = (self.doubt_until, settled, listing) {
+                match tokio::time::timeout_at(until.into(), lines.next(patience)).await {
+                    Ok(arrived) => arrived,
+                    Err(_) => return End::Relist("an empty list is not believed".to_owned()),
+                }
+            } else if settled {
                 lines.next(patience).await
             } else {
                 // The server goes on where we stopped, so nothing was missed; but one that drops
@@ -356,6 +411,7 @@ impl<'s, 'l> Watch<'s, 'l> {
                 Err(error) => return End::Lost(error),
             };
             let mut events = Vec::new();
+            let mut seen = false;
             for (line, encoding) in arrived {
                 match self.line(&line, encoding, &mut events) {
                     Ok(Next::ListEnds(version)) if listing => {
@@ -366,15 +422,15 @@ impl<'s, 'l> Watch<'s, 'l> {
                         listing = false;
                     }
                     Ok(Next::Go | Next::ListEnds(_)) => {}
+                    Ok(Next::Seen) => seen = true,
                     Err(end) => {
                         self.tell(events, at);
                         return end;
                     }
                 }
             }
-            let told = !events.is_empty();
             self.tell(events, at);
-            if told && self.emptied && !listing {
+            if seen && self.emptied && !listing {
                 return End::Relist("there are objects again after an empty list".to_owned());
             }
         }
@@ -394,13 +450,13 @@ impl<'s, 'l> Watch<'s, 'l> {
         let Line { r#type, object } = serde_json::from_str(line).map_err(unreadable)?;
         let json = object.get();
         match &*r#type {
-            "ADDED" | "MODIFIED" => events.extend(self.known.applied(json, encoding)),
-            "DELETED" if self.kind == ObjectKind::Node => {
-                // What a node holds is not let go because its Node object is gone.
-                self.emptied = true;
-                let state = State::Emptied { known: self.known.count() };
-                self.shared.set(self.kind, state, &self.known);
+            "ADDED" | "MODIFIED" => {
+                self.applied(json, encoding, events);
+                self.note_version(json);
+                return Ok(Next::Seen);
             }
+            // What a node holds is not let go because its Node object is gone.
+            "DELETED" if self.kind == ObjectKind::Node => self.doubt(),
             "DELETED" => events.extend(self.known.deleted(json)),
             "BOOKMARK" => {
                 let version = self.note_version(json);
@@ -444,8 +500,15 @@ impl<'s, 'l> Watch<'s, 'l> {
 enum Next {
     /// The next line.
     Go,
+    /// There is an object.
+    Seen,
     /// The list is complete, up to this version.
     ListEnds(String),
+}
+
+/// A version as a number.
+fn number(version: &str) -> Option<u128> {
+    version.parse().ok()
 }
 
 /// A value in a query.

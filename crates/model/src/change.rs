@@ -145,8 +145,8 @@ impl Hold {
 pub enum HoldScope {
     /// All of them.
     All,
-    /// Those that depend on what may be out of date. What a Pod's own object proves, with Pods
-    /// known to be up to date, goes ([`Reason::Ended`]).
+    /// Those that depend on what may be out of date. What a Pod's own object proves goes
+    /// ([`Reason::Ended`]): nothing that comes later takes it back.
     AllButProven,
 }
 

@@ -53,18 +53,22 @@ fn a_failure_waits_and_a_newer_word_replaces_what_failed() {
 }
 
 #[test]
-fn a_pod_that_is_gone_or_another_by_now_is_not_written_to_again() {
-    let gone = [
-        refused(404, "pods \"a\" not found"),
-        refused(409, "Precondition failed: UID in precondition: 1, UID in object meta: 2"),
-    ];
-    for error in gone {
-        let (mut queue, now) = queue();
-        queue.push(patch("a", "1", "x"), now);
-        let (taken, ..) = queue.take(now).unwrap();
-        assert_eq!(queue.answered(&taken, Err(error), now), Verdict::Gone);
-        assert_eq!(queue.due(), None);
+fn another_pod_of_the_name_is_not_written_to_and_one_not_found_is_tried_a_few_times() {
+    let (mut queue, now) = queue();
+    queue.push(patch("a", "1", "x"), now);
+    let (taken, ..) = queue.take(now).unwrap();
+    let other = "Precondition failed: UID in precondition: 1, UID in object meta: 2";
+    assert_eq!(queue.answered(&taken, Err(refused(409, other)), now), Verdict::Replaced);
+    assert!(queue.waiting.is_empty());
+
+    queue.push(patch("a", "1", "x"), now);
+    for _ in 0..=GONE_TRIES {
+        let (taken, ..) = queue.take(now + RETRY.1).unwrap();
+        let missing = refused(404, "pods \"a\" not found");
+        assert_eq!(queue.answered(&taken, Err(missing), now), Verdict::Gone);
+        assert_eq!(queue.trouble(), [""; 0]);
     }
+    assert!(queue.waiting.is_empty());
 }
 
 #[test]

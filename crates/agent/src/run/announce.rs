@@ -14,13 +14,13 @@ use crate::keeper::Settled;
 pub(super) struct Announcing {
     announcer: Announcer,
     node: Box<str>,
-    /// Mappings without a port, when last looked.
-    denied: usize,
+    /// Mappings without a port, and conflicts, when last looked.
+    trouble: [usize; 3],
 }
 
 impl Announcing {
     pub(super) fn new(announcer: Announcer, node: &str) -> Self {
-        Self { announcer, node: node.into(), denied: 0 }
+        Self { announcer, node: node.into(), trouble: [0; 3] }
     }
 }
 
@@ -38,10 +38,12 @@ const fn reason(code: FindingCode) -> Option<&'static str> {
 
 impl Agent {
     pub(super) fn announce(&mut self, settled: &Settled) {
-        let denied = self.keeper.core().counts().denied;
         let Some(announcing) = &mut self.announcing else { return };
-        let news = settled.refused + settled.repaired > 0 || denied != announcing.denied;
-        announcing.denied = denied;
+        let core = self.keeper.core();
+        let counts = core.counts();
+        let trouble = [counts.denied, counts.conflicts, core.host_ports().len()];
+        let news = settled.refused + settled.repaired > 0 || trouble != announcing.trouble;
+        announcing.trouble = trouble;
         if !news {
             return;
         }
@@ -77,10 +79,14 @@ impl Agent {
 }
 
 fn announcement(finding: &Finding, reason: &str, regarding: Regarding) -> Announcement {
-    Announcement {
-        regarding,
-        severity: finding.severity,
-        reason: reason.to_owned(),
-        note: format!("{}: {}", finding.subject, finding.message),
-    }
+    let Finding { subject, message, evidence, severity, .. } = finding;
+    let note = match finding.code {
+        // The same word however often and by which process of that name: one Event.
+        FindingCode::ForeignWrite => {
+            let writer = evidence.first().and_then(|writer| writer.split(" (").next());
+            format!("{subject}: {} wrote to it; that was repaired", writer.unwrap_or("somebody"))
+        }
+        _ => format!("{subject}: {message}"),
+    };
+    Announcement { regarding, severity: *severity, reason: reason.to_owned(), note }
 }

@@ -1,0 +1,140 @@
+//! Owns `forward-drop`: the FORWARD chain drops what it does not know, and nothing before that
+//! accepts new packets of Pods.
+
+use model::{FindingCode, Severity};
+use xt::{Chain, Match, Policy, Rule, Target};
+
+use super::{Found, Outcome, need_rules};
+use crate::host::{Host, Space, TableView, ends_all};
+use crate::owners::{self, Owner};
+use crate::snapshot::{NftChain, NftTable, Verdict};
+
+pub(super) fn check(host: &Host<'_>) -> Outcome {
+    if host.snapshot.nft.known().is_none() {
+        need_rules(host)?;
+    }
+    if !has_pods(host) {
+        return Ok(Vec::new());
+    }
+    let mut findings = Vec::new();
+    for view in host.tables.iter().filter(|view| view.name() == "filter" && view.is_whole()) {
+        let Some(forward) = view.chain("FORWARD") else { continue };
+        let Some(end) = end(forward) else { continue };
+        if accepts_pods(view) {
+            continue;
+        }
+        findings.push(
+            Found::new(
+                FindingCode::ForwardDrop,
+                Severity::Error,
+                format!("{} FORWARD", view.place()),
+                format!("{end}, and no rule before that accepts new packets of Pods"),
+            )
+            .evidence(forward.rules.iter().map(|rule| view.show(forward, rule)))
+            .advice(
+                "packets between Pods of different nodes, and from Pods to the outside, are dropped; \
+                 the CNI should accept them (restart it), or set the policy: iptables -P FORWARD \
+                 ACCEPT",
+            ),
+        );
+    }
+    let nft = host.snapshot.nft.known().into_iter().flat_map(|nft| &nft.tables);
+    for table in nft.filter(|table| !table.is_of_iptables()) {
+        findings.extend(table.chains.iter().filter_map(|chain| native(table, chain)));
+    }
+    Ok(findings)
+}
+
+/// Whether Pods of Kubernetes are likely on this node.
+pub(super) fn has_pods(host: &Host<'_>) -> bool {
+    let kubernetes = |owner: Owner| {
+        matches!(
+            owner,
+            Owner::KubeProxy
+                | Owner::KubeRouter
+                | Owner::Calico
+                | Owner::Flannel
+                | Owner::Cilium
+                | Owner::Antrea
+                | Owner::KubeOvn
+                | Owner::Weave
+        )
+    };
+    let chains = host.tables.iter().flat_map(TableView::chains);
+    let mut chains = chains.filter(|(_, chain)| chain.kind == xt::ChainKind::User);
+    chains.any(|(_, chain)| kubernetes(owners::of_chain(&chain.name)))
+        || host.has_native(Owner::KubeProxy)
+}
+
+/// How the chain ends packets that nobody accepted, if it does.
+fn end(forward: &Chain) -> Option<String> {
+    let drops = |rule: &&Rule| matches!(rule.target, Some(Target::Drop | Target::Reject(_)));
+    if let Some(rule) = forward.rules.iter().find(|rule| ends_all(rule)) {
+        return drops(&rule).then(|| format!("rule {} takes every packet", rule.position));
+    }
+    (forward.kind.policy() == Some(Policy::Drop)).then(|| "the policy is DROP".to_owned())
+}
+
+/// Whether a rule that packets of FORWARD come to accepts new packets that may be of Pods.
+fn accepts_pods(view: &TableView<'_>) -> bool {
+    view.chains().any(|(number, chain)| {
+        // kube-proxy accepts only what it translated, and answers
+        let owner = owners::of_chain(&chain.name);
+        owner != Owner::KubeProxy
+            && owner != Owner::Kubelet
+            && view.is_reached_from(number, "FORWARD")
+            && chain.rules.iter().any(accepts)
+    })
+}
+
+fn accepts(rule: &Rule) -> bool {
+    let of_containers = |name: Option<&xt::Iface>| {
+        name.is_some_and(|name| {
+            let name = name.0.as_str();
+            name.starts_with("docker") || name.starts_with("br-") || name.starts_with("virbr")
+        })
+    };
+    let queue = rule.target.as_ref().is_some_and(|target| target.name() == "NFQUEUE");
+    let space = Space::of(rule);
+    let answers = rule.matches.iter().any(|found| match found {
+        Match::Conntrack(test) => test.state.is_some_and(|state| !state.value().has("NEW")),
+        Match::State(state) => !state.value().has("NEW"),
+        _ => false,
+    });
+    let ping = rule.matches.iter().any(|found| matches!(found, Match::Icmp(_) | Match::Icmp6(_)));
+    (rule.target == Some(Target::Accept) || queue)
+        && !of_containers(space.input.as_ref())
+        && !of_containers(space.output.as_ref())
+        && !answers
+        && !ping
+}
+
+fn native(table: &NftTable, chain: &NftChain) -> Option<model::Finding> {
+    let base = chain.base.as_ref()?;
+    let drops = base.hook == "forward" && base.policy.as_deref() == Some("drop");
+    let known = owners::of_table(&table.name) != Owner::Host;
+    // a chain that jumps or looks up may accept further on
+    let may_accept = chain.rules.iter().any(|rule| match &rule.verdict {
+        Some(Verdict::Accept) => !(rule.text.contains("established") && !rule.text.contains("new")),
+        Some(Verdict::Jump(_) | Verdict::Goto(_) | Verdict::Map(_) | Verdict::Queue) => true,
+        _ => false,
+    });
+    if !drops || known || may_accept {
+        return None;
+    }
+    let place = format!("table {} {} chain {}", table.family, table.name, chain.name);
+    Some(
+        Found::new(
+            FindingCode::ForwardDrop,
+            Severity::Error,
+            place.clone(),
+            "the policy is drop, and no rule accepts new packets of Pods; what other tables accept \
+             does not count, a drop is final",
+        )
+        .evidence(chain.rules.iter().map(|rule| format!("{place}: {}", rule.text)))
+        .advice(
+            "packets of Pods that are forwarded are dropped; accept them in this chain, or change its \
+             policy",
+        ),
+    )
+}

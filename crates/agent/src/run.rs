@@ -44,8 +44,10 @@ pub(crate) use publisher::pod_patch;
 /// How often the kernel's generation is compared with the last one accounted for. Events tell of
 /// changes at once; this is for the events that were lost.
 pub const GENERATION_INTERVAL: Duration = Duration::from_secs(30);
-/// After so many changes, memory that they took is given back.
-const TRIM_AT: usize = 1_000;
+/// Memory that changes took is given back when so long nothing was changed, and after this time in
+/// any case: it takes a millisecond, which no change is to wait for.
+const TRIM_QUIET: Duration = Duration::from_millis(300);
+const TRIM_AT_MOST: Duration = Duration::from_secs(10);
 /// How long to wait before a kernel that refuses everything is asked again: first, and at most.
 const TROUBLE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -152,8 +154,8 @@ struct Agent {
     received: Vec<Instant>,
     /// Whether kernel and objects agreed after the last step.
     converged: bool,
-    /// Changes since memory was given back.
-    changed: usize,
+    /// When memory is given back if nothing more is changed, and at the latest.
+    trim: Option<(Instant, Instant)>,
 }
 
 impl Agent {
@@ -203,7 +205,7 @@ impl Agent {
             trouble_wait: None,
             received: Vec::new(),
             converged: false,
-            changed: 0,
+            trim: None,
         })
     }
 
@@ -247,13 +249,15 @@ impl Agent {
             for query in queries {
                 self.answer(&query);
             }
+            self.trim(now);
         }
     }
 
     fn next_wake(&self) -> Option<Instant> {
         let tick = Instant::now() + GENERATION_INTERVAL;
         let trouble = self.trouble_wait.map(|(at, _)| at);
-        [Some(tick), self.keeper.next_retry(), trouble, self.repairs.wake()]
+        let trim = self.trim.map(|(quiet, at_most)| quiet.min(at_most));
+        [Some(tick), self.keeper.next_retry(), trouble, trim, self.repairs.wake()]
             .into_iter()
             .flatten()
             .min()
@@ -290,7 +294,8 @@ impl Agent {
         self.metrics.settled(&settled, now.elapsed(), &received);
         self.repairs.settled(&settled);
         self.converged = settled.step == Step::Converged;
-        log(&settled, received.iter().min().map(Instant::elapsed));
+        let since_event = settled.read_back_at.zip(received.iter().min());
+        log(&settled, since_event.map(|(done, event)| done.saturating_duration_since(*event)));
         self.trouble_wait = match (&settled.step, self.trouble_wait) {
             (Step::Converged, _) => None,
             (_, None) => Some((now + TROUBLE_WAIT.0, TROUBLE_WAIT.0)),
@@ -303,10 +308,17 @@ impl Agent {
             self.join_events();
         }
         self.announce(&settled);
-        self.changed += settled.added + settled.replaced + settled.deleted;
+        if settled.wrote() {
+            let at_most = self.trim.map_or(now + TRIM_AT_MOST, |(_, at_most)| at_most);
+            self.trim = Some((now + TRIM_QUIET, at_most));
+        }
         self.hand_on(settled);
-        if self.changed >= TRIM_AT {
-            self.changed = 0;
+    }
+
+    /// Gives memory back that the last changes took, once there is time for it.
+    fn trim(&mut self, now: Instant) {
+        if self.trim.is_some_and(|(quiet, at_most)| now >= quiet.min(at_most)) {
+            self.trim = None;
             netns::trim_memory();
         }
     }

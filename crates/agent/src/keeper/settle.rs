@@ -44,6 +44,8 @@ pub struct Settled {
     pub refused: usize,
     /// Transactions sent.
     pub transactions: usize,
+    /// When the last of them had been read back.
+    pub read_back_at: Option<Instant>,
     /// Deletions held back.
     pub held: usize,
     /// Annotations to publish.
@@ -64,6 +66,7 @@ impl Settled {
             repaired: 0,
             refused: 0,
             transactions: 0,
+            read_back_at: None,
             held: 0,
             publications: Vec::new(),
             cuts: Vec::new(),
@@ -133,6 +136,7 @@ impl<D: Driver> Keeper<D> {
     fn carry_out(&mut self, plan: &Plan, settled: &mut Settled, now: Instant) -> Option<Step> {
         let report = perform(&mut Killable(&mut self.driver), plan);
         settled.transactions += report.transactions;
+        settled.read_back_at = Some(Instant::now());
         settled.refused += report.refused.len();
         for refusal in &report.refused {
             self.quarantine.refused(refusal.key, now);

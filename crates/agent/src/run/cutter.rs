@@ -15,8 +15,9 @@ use super::{Input, priority};
 use crate::failpoint;
 use crate::keeper::told;
 
-/// How many times as long as a walk took the thread rests after it, and how long at most.
-const REST: u32 = 4;
+/// How many times as long as a walk took the thread rests after it, and how long at most. A walk is
+/// one system call of some milliseconds, in which some kernels let nobody else have the processor.
+const REST: u32 = 16;
 const REST_MAX: Duration = Duration::from_secs(1);
 /// How long after a failure the same is tried again.
 const RETRY: Duration = Duration::from_secs(2);

@@ -26,7 +26,7 @@ mod view;
 
 pub use self::{
     matches::Match,
-    sets::{KernelNames, NoNames, SetNames},
+    sets::{KernelNames, NoNames, SetNames, resolve},
     target::Target,
     value::{
         AddrTypes, CtEvents, CtStates, CtStatus, Hex, Iface, LogFlags, Masked, Net, NotA,

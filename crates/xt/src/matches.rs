@@ -10,6 +10,7 @@ mod limit;
 mod mark;
 mod physdev;
 mod ports;
+mod recent;
 mod sctp;
 mod set;
 mod statistic;
@@ -25,6 +26,7 @@ pub use self::{
     mark::MarkMatch,
     physdev::Physdev,
     ports::{Multiport, MultiportOf, Tcp, TcpFlagTest, Udp},
+    recent::{Nfacct, Recent, RecentAction, RecentOf},
     sctp::{Chunk, ChunkMatch, Chunks, Sctp},
     set::{CounterTest, SetDirection, SetMatch, SetName},
     statistic::{Statistic, StatisticMode},
@@ -83,6 +85,10 @@ pub enum Match {
     Physdev(Box<Physdev>),
     /// `-m limit`
     Limit(Limit),
+    /// `-m recent`
+    Recent(Box<Recent>),
+    /// `-m nfacct`
+    Nfacct(Nfacct),
     /// The kernel has it, this crate has no type for it.
     Unknown {
         /// The kernel's name.
@@ -113,6 +119,7 @@ macro_rules! typed {
             Mark "mark" MarkMatch 1..=1, Connmark "connmark" MarkMatch 1..=1,
             Set "set" SetMatch 0..=4, Statistic "statistic" Statistic 0..=0,
             Physdev "physdev" Physdev 0..=0, Limit "limit" Limit 0..=0,
+            Recent "recent" Recent 0..=1, Nfacct "nfacct" Nfacct 0..=1,
         }
     };
 }

@@ -32,6 +32,16 @@ pub struct KernelNames {
     known: BTreeMap<u16, Option<String>>,
 }
 
+impl KernelNames {
+    /// The number of the set of this name, if there is one.
+    pub fn index(&mut self, name: &str) -> Option<u16> {
+        if self.socket.is_none() {
+            self.socket = sys::SetSocket::open().ok();
+        }
+        self.socket.as_ref()?.index(name).ok()
+    }
+}
+
 impl SetNames for KernelNames {
     fn name(&mut self, index: u16) -> Option<String> {
         if self.socket.is_none() {
@@ -43,7 +53,7 @@ impl SetNames for KernelNames {
 }
 
 /// Puts names in where there are numbers.
-pub(crate) fn resolve(ruleset: &mut Ruleset, names: &mut dyn SetNames) {
+pub fn resolve(ruleset: &mut Ruleset, names: &mut dyn SetNames) {
     let chains = ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
     for found in chains.flat_map(|chain| &mut chain.rules).flat_map(|rule| &mut rule.matches) {
         let Match::Set(set) = found else { continue };

@@ -102,7 +102,10 @@ pub(crate) struct SetSocket {
 
 /// `SO_IP_SET` and its operations, linux/netfilter/ipset/ip_set.h.
 const SO_IP_SET: libc::c_int = 83;
+const OP_GET_BYNAME: u32 = 6;
 const OP_GET_BYINDEX: u32 = 7;
+/// `IPSET_INVALID_ID`
+const NO_SET: u16 = u16::MAX;
 const OP_VERSION: u32 = 0x100;
 /// `struct ip_set_req_get_set`: operation, version, and the name (32) or number of the set.
 const REQUEST: usize = 40;
@@ -116,6 +119,22 @@ impl SetSocket {
         get(fd.as_fd(), libc::IPPROTO_IP, SO_IP_SET, &mut request)?;
         let [_, _, _, _, a, b, c, d] = request;
         Ok(Self { fd, version: u32::from_ne_bytes([a, b, c, d]) })
+    }
+
+    pub(crate) fn index(&self, name: &str) -> io::Result<u16> {
+        let mut request = [0; REQUEST];
+        request[..4].copy_from_slice(&OP_GET_BYNAME.to_ne_bytes());
+        request[4..8].copy_from_slice(&self.version.to_ne_bytes());
+        // 31 letters and a NUL
+        for (place, byte) in request.iter_mut().skip(8).take(31).zip(name.bytes()) {
+            *place = byte;
+        }
+        get(self.fd.as_fd(), libc::IPPROTO_IP, SO_IP_SET, &mut request)?;
+        let [_, _, _, _, _, _, _, _, a, b, ..] = request;
+        match u16::from_ne_bytes([a, b]) {
+            NO_SET => Err(io::ErrorKind::NotFound.into()),
+            index => Ok(index),
+        }
     }
 
     pub(crate) fn name(&self, index: u16) -> io::Result<String> {

@@ -4,6 +4,7 @@ mod ct;
 mod log;
 mod mark;
 mod nat;
+mod packet;
 mod reject;
 mod tproxy;
 
@@ -14,6 +15,7 @@ pub use self::{
     log::{Log, Nflog},
     mark::{Connmark, ConnmarkMode, MarkTarget, Shift},
     nat::{Nat, NatFlags},
+    packet::{Checksum, Tcpmss},
     reject::Reject,
     tproxy::Tproxy,
 };
@@ -64,6 +66,10 @@ pub enum Target {
     Ct(Box<Ct>),
     /// `-j TPROXY`
     Tproxy(Tproxy),
+    /// `-j TCPMSS`
+    Tcpmss(Tcpmss),
+    /// `-j CHECKSUM`
+    Checksum(Checksum),
     /// The kernel has it, this crate has no type for it.
     Unknown {
         /// The kernel's name.
@@ -115,6 +121,7 @@ macro_rules! typed {
             Connmark "CONNMARK" Connmark 1..=2, Dnat "DNAT" Nat 0..=2, Snat "SNAT" Nat 0..=2,
             Masquerade "MASQUERADE" Nat 0..=0, Redirect "REDIRECT" Nat 0..=0,
             Log "LOG" Log 0..=0, Nflog "NFLOG" Nflog 0..=0, Tproxy "TPROXY" Tproxy 0..=1,
+            Tcpmss "TCPMSS" Tcpmss 0..=0, Checksum "CHECKSUM" Checksum 0..=0,
         }
     };
 }
@@ -206,6 +213,8 @@ impl Target {
             Self::Nflog(log) => log.save(out),
             Self::Ct(ct) => ct.save(out),
             Self::Tproxy(tproxy) => tproxy.save(out),
+            Self::Tcpmss(mss) => mss.save(out),
+            Self::Checksum(checksum) => checksum.save(out),
             Self::Unknown { revision, bytes, .. } => save_unknown(*revision, bytes, out),
             Self::Verbatim { words, .. } => {
                 for word in words {

@@ -118,9 +118,12 @@ proptest! {
             let printed = text::save_rule("C", rule);
             text::parse_rule(printed.strip_prefix("-A C").unwrap(), family)
         };
-        // misplaced words are put in order; then nothing moves any more
-        let (second, third) = (again(&rule), again(&again(&rule)));
-        prop_assert_eq!(text::save_rule("C", &third), text::save_rule("C", &second), "of {}", line);
+        // words that belong to nothing may find an owner when they are read again
+        let stray = |found: &xt::Match| matches!(found, xt::Match::Verbatim { name, .. } if name.is_empty());
+        let second = again(&rule);
+        if !rule.matches.iter().any(stray) {
+            prop_assert_eq!(text::save_rule("C", &second), text::save_rule("C", &rule), "of {}", line);
+        }
         if rule.is_known() {
             prop_assert!(second.says_the_same(&rule), "of {}\n{:?}\n{:?}", line, rule, second);
         }

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-const HEADERS: [&str; 27] = [
+const HEADERS: [&str; 31] = [
     "stddef.h",
     "stdio.h",
     "sys/socket.h",
@@ -33,6 +33,10 @@ const HEADERS: [&str; 27] = [
     "linux/netfilter/xt_NFLOG.h",
     "linux/netfilter/xt_CT.h",
     "linux/netfilter/xt_TPROXY.h",
+    "linux/netfilter/xt_recent.h",
+    "linux/netfilter/xt_nfacct.h",
+    "linux/netfilter/xt_TCPMSS.h",
+    "linux/netfilter/xt_CHECKSUM.h",
 ];
 
 /// Structure, its size, and the fields that are read with their offsets.
@@ -106,6 +110,12 @@ const LAYOUTS: &[Layout] = &[
     ("struct xt_physdev_info", 66, &[("physindev", 0), ("in_mask", 16), ("physoutdev", 32),
         ("out_mask", 48), ("invert", 64), ("bitmask", 65)]),
     ("struct xt_rateinfo", 40, &[("avg", 0), ("burst", 4)]),
+    ("struct xt_recent_mtinfo", 212, &[("seconds", 0), ("hit_count", 4), ("check_set", 8),
+        ("invert", 9), ("name", 10), ("side", 210)]),
+    ("struct xt_recent_mtinfo_v1", 228, &[("side", 210), ("mask", 212)]),
+    ("struct xt_nfacct_match_info", 40, &[("name", 0)]),
+    ("struct xt_tcpmss_info", 2, &[("mss", 0)]),
+    ("struct xt_CHECKSUM_info", 1, &[("operation", 0)]),
     ("struct xt_mark_tginfo2", 8, &[("mark", 0), ("mask", 4)]),
     ("struct xt_connmark_tginfo1", 16, &[("ctmark", 0), ("ctmask", 4), ("nfmask", 8), ("mode", 12)]),
     ("struct xt_connmark_tginfo2", 16, &[("shift_dir", 12), ("shift_bits", 13), ("mode", 14)]),

@@ -116,6 +116,8 @@ pub struct Edit {
     sections: Vec<Option<Section>>,
     /// Names of all of them.
     names: Vec<String>,
+    /// Numbers of those that are there.
+    numbers: BTreeMap<String, usize>,
     tail: Piece,
 }
 
@@ -185,17 +187,16 @@ impl Edit {
         }
         let tail = piece(parts.entries.len().saturating_sub(1))?;
         let old_entries = parts.entries.len();
-        let names = parts.chains.iter().map(|chain| chain.name.clone()).collect();
-        Ok(Self { old: blob, old_entries, sections, names, tail })
+        let names: Vec<String> = parts.chains.iter().map(|chain| chain.name.clone()).collect();
+        // the first one of a name: a builtin chain can have the name of a user's
+        let numbers = names.iter().cloned().enumerate().rev().map(|(n, name)| (name, n)).collect();
+        Ok(Self { old: blob, old_entries, sections, names, numbers, tail })
     }
 
     fn number(&self, chain: &str) -> Result<usize, EditError> {
-        let named = |section: &Option<Section>| {
-            section.as_ref().is_some_and(|section| section.name == chain)
-        };
         let missing =
             || EditError::NoChain { table: self.old.table.clone(), chain: chain.to_owned() };
-        self.sections.iter().position(named).ok_or_else(missing)
+        self.numbers.get(chain).copied().ok_or_else(missing)
     }
 
     fn section(&mut self, chain: &str) -> Result<&mut Section, EditError> {
@@ -299,6 +300,7 @@ impl Edit {
             after: Vec::new(),
             foot: Piece { bytes: foot(family), jump: Jump::Nowhere, old: None },
         };
+        self.numbers.insert(name.to_owned(), self.sections.len());
         self.sections.push(Some(section));
         self.names.push(name.to_owned());
         Ok(())
@@ -318,6 +320,7 @@ impl Edit {
         if let Some(section) = self.sections.get_mut(number) {
             *section = None;
         }
+        self.numbers.remove(name);
         Ok(())
     }
 
@@ -326,7 +329,7 @@ impl Edit {
     /// # Errors
     /// [`EditError`]
     pub fn finish(self) -> Result<Edited, EditError> {
-        let Self { old, old_entries, sections, names, tail } = self;
+        let Self { old, old_entries, sections, names, tail, .. } = self;
         let mut building = Building::new(&old);
         for (number, section) in sections.into_iter().enumerate() {
             let Some(section) = section else { continue };

@@ -17,7 +17,7 @@ use crate::{
 
 /// Options of matches and targets that take no word, as far as the word after them could be taken
 /// for one.
-const FLAGS: [&str; 26] = [
+const FLAGS: [&str; 30] = [
     "syn",
     "physdev-is-in",
     "physdev-is-out",
@@ -41,6 +41,10 @@ const FLAGS: [&str; 26] = [
     "transparent",
     "nowildcard",
     "rsource",
+    "rcheck",
+    "reap",
+    "clamp-mss-to-pmtu",
+    "checksum-fill",
     "rdest",
     "validmark",
     "loose",

@@ -91,6 +91,10 @@ const FILTER: &str = "\
 -A INPUT -m limit --limit 1/day --limit-burst 1 -j ACCEPT
 -A INPUT -m limit --limit 1000/sec -j ACCEPT
 -A INPUT -m limit --limit 33/min -j ACCEPT
+-A INPUT -m recent --set --name KUBE-SEP-ABC --rsource -j ACCEPT
+-A INPUT -m recent --rcheck --seconds 10800 --reap --name KUBE-SEP-ABC --rsource -j ACCEPT
+-A INPUT -m recent ! --update --seconds 60 --hitcount 4 --rttl --name DEFAULT --rdest -j DROP
+-A INPUT -m recent --remove --name x-y_z -j DROP
 -A INPUT -j USER
 -A INPUT -g USER
 -A INPUT -j LOG
@@ -168,6 +172,9 @@ const MANGLE: &str = "\
 -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xf
 -A PREROUTING -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff --left-shift-mark 4
 -A PREROUTING -j CONNMARK --restore-mark --right-shift-mark 2
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1360
+-A POSTROUTING -p udp -m udp --dport 68 -j CHECKSUM --checksum-fill
 -A FORWARD -j CHAIN-OF-MANGLE
 -A CHAIN-OF-MANGLE -j RETURN
 ";

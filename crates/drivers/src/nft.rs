@@ -15,6 +15,7 @@ mod commit;
 mod compare;
 pub mod events;
 mod observe;
+mod owners;
 pub mod schema;
 
 use std::sync::Arc;

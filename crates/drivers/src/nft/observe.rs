@@ -1,14 +1,13 @@
 //! Reading the table: all of it, or the elements just changed.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use model::mark::Mark;
-use model::{Key, MapName, Owner, OwnerKind, Uid, Value};
+use model::{Key, MapName, Owner, Value};
 use nfnl::{ElementRef, Error, Set, SetId, Socket, TableFlags, TableId};
 
 use super::compare::{self, Found};
+use super::owners::OwnerIndex;
 use super::{Hold, NftDriver, TableOwnership, codec, schema};
 use crate::driver::{DriverError, Observed, ReadBack, Structure};
 
@@ -27,7 +26,7 @@ pub(super) struct Leftovers {
     pub(super) elements: Vec<(MapName, nfnl::Element)>,
 }
 
-type Elements = Vec<(Key, Value, Option<Arc<Owner>>)>;
+pub(super) type Elements = Vec<(Key, Value, Option<Arc<Owner>>)>;
 
 /// Everything of one look.
 struct Look {
@@ -177,8 +176,7 @@ fn read(socket: &mut Socket) -> Result<Look, Error> {
 struct Taken {
     elements: Elements,
     strange: Vec<(MapName, nfnl::Element)>,
-    /// Owners own several elements each: one of them in memory is enough.
-    owners: HashMap<(OwnerKind, Uid), Arc<Owner>, BuildHasherDefault<Mixer>>,
+    owners: OwnerIndex,
 }
 
 impl Taken {
@@ -188,26 +186,19 @@ impl Taken {
         Self {
             elements: Vec::with_capacity(counts().sum()),
             strange: Vec::new(),
-            owners: HashMap::with_capacity_and_hasher(
-                counts().max().unwrap_or(0),
-                BuildHasherDefault::default(),
-            ),
+            owners: OwnerIndex::with_room(counts().max().unwrap_or(0)),
         }
     }
 
     fn take(&mut self, map: MapName, element: &ElementRef<'_>) {
         match decode(map, element) {
             Some((key, value)) => {
-                let owner = Mark::read(element.userdata).map(|mark| self.owner(mark));
+                let owner = Mark::read(element.userdata)
+                    .map(|mark| self.owners.owner(mark, &self.elements));
                 self.elements.push((key, value, owner));
             }
             None => self.strange.extend(element.to_element().ok().map(|element| (map, element))),
         }
-    }
-
-    fn owner(&mut self, mark: Mark<'_>) -> Arc<Owner> {
-        let place = self.owners.entry((mark.kind, mark.uid.clone()));
-        Arc::clone(place.or_insert_with(|| Arc::new(mark.owner())))
     }
 }
 
@@ -219,39 +210,6 @@ fn decode(map: MapName, element: &ElementRef<'_>) -> Option<(Key, Value)> {
     }
     let key = codec::decode_key(map, element.key)?;
     Some((key, codec::decode_value(map, value_bytes(element)?)?))
-}
-
-/// A quick hash for UIDs, which are random by themselves.
-#[derive(Default)]
-struct Mixer(u64);
-
-impl Hasher for Mixer {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.write_u64(u64::from_ne_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // An odd number with bits everywhere (2^64 divided by the golden ratio); both halves of the
-        // product together depend on every bit.
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = product as u64 ^ (product >> 64) as u64;
-    }
-
-    fn write_isize(&mut self, number: isize) {
-        self.write_u64(number.cast_unsigned() as u64);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.write_u64(number as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// The bytes of the element's value, none for an element of a set; `None` for a verdict.

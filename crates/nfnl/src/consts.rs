@@ -1,4 +1,4 @@
-//! Owns every number of the kernel's netlink, nfnetlink, nf_tables and conntrack interfaces that this crate uses.
+//! Owns every number of the kernel's netlink, nfnetlink, nf_tables, conntrack and ipset interfaces that this crate uses.
 //!
 //! Names are the kernel's own, so that they can be searched for. A test parses the installed uapi headers and
 //! compares every value by name.
@@ -17,9 +17,10 @@ use constants;
 
 mod ct;
 mod expr;
+mod ipset;
 mod nft;
 mod nl;
 #[cfg(test)]
 mod tests;
 
-pub use self::{ct::*, expr::*, nft::*, nl::*};
+pub use self::{ct::*, expr::*, ipset::*, nft::*, nl::*};

@@ -4,7 +4,7 @@
 //!
 //! # What is where
 //! * [`Socket`] asks: it commits a [`Batch`], lists [`Table`]s, [`Chain`]s, [`Rule`]s, [`Set`]s, [`Element`]s and
-//!   [`Stateful`] objects, reads single elements, the [`Generation`], and conntrack (see [`conntrack`]).
+//!   [`Stateful`] objects, reads single elements, the [`Generation`], conntrack (see [`conntrack`]) and [`ipset`]s.
 //! * [`Batch`] collects changes; the kernel applies all of them or none, if wanted only on an expected generation. A
 //!   [`BatchError`] names the change, and the element in it, that was refused.
 //! * [`EventSocket`] listens: what changed, and which socket and process changed it.
@@ -58,6 +58,7 @@ mod error;
 mod event;
 pub mod expr;
 mod family;
+pub mod ipset;
 mod object;
 mod rule;
 mod set;

@@ -1,0 +1,141 @@
+//! Looking changes nothing, says what it could not see, and what it saw can be kept.
+
+use std::time::Duration;
+
+use doctor::snapshot::{Part, Snapshot};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use snapshot::Options;
+
+use crate::support::{Node, known};
+
+fn generation(node: &Node) -> u32 {
+    node.0.run(|| nfnl::Socket::open().unwrap().generation_id().unwrap()).unwrap()
+}
+
+fn legacy_names(node: &Node) -> Vec<Vec<String>> {
+    let names = |family| xt::legacy::table_names(family).unwrap();
+    node.0.run(|| xt::Family::BOTH.map(names).to_vec()).unwrap()
+}
+
+#[test]
+fn a_look_makes_no_table_and_writes_nothing() {
+    let node = Node::new();
+    node.tool(
+        "nft -f -",
+        "table ip filter {\nchain INPUT {\ntype filter hook input priority 0;\n}\n}\n",
+    );
+    node.tool("iptables-legacy -t nat -S", "");
+    let before = (generation(&node), legacy_names(&node), node.tool("nft list ruleset", ""));
+    let live = node.look();
+    assert_eq!((generation(&node), legacy_names(&node), node.tool("nft list ruleset", "")), before);
+    assert_eq!(known(&live.legacy_tables).v4, ["nat"]);
+    assert!(known(&live.legacy_tables).v6.is_empty());
+    assert_eq!(known(&live.rules.legacy_v4).tables.len(), 1);
+}
+
+#[test]
+fn an_empty_namespace_is_known_to_be_empty() {
+    let live = Node::new().look();
+    assert!(known(&live.nft).tables.is_empty());
+    assert_eq!(known(&live.rules.nft_v4).rule_count(), 0);
+    assert!(known(&live.legacy_tables).v4.is_empty());
+    assert_eq!(known(&live.links).len(), 1);
+    assert!(known(&live.ipsets).is_empty());
+    assert!(known(&live.routing_rules.v4).len() >= 3);
+    assert_eq!(live.agent, Part::Absent("nobody was asked".to_owned()));
+    let Part::Absent(why) = &live.ovs else { panic!("{:?}", live.ovs) };
+    assert!(why.contains("there is no Open vSwitch here"), "{why}");
+}
+
+#[test]
+fn a_snapshot_read_back_is_the_same() {
+    let node = Node::new();
+    node.tool("nft -f -", "table inet t {\nset s {\ntype ipv4_addr; elements = { 10.0.0.1 }\n}\nchain c {\nip saddr @s drop\n}\n}\n");
+    node.tool("iptables-nft -A INPUT -s 10.0.0.1 -m comment --comment x -j DROP", "");
+    node.tool("iptables-legacy -A INPUT -m mark --mark 5 -j DROP", "");
+    let agent = || Ok(serde_json::json!({"leases": [], "lastPlans": [{"n": 1}]}));
+    let live = node.look_with(Options { agent: Some(Box::new(agent)), ..Options::default() });
+    let text = serde_json::to_string(&live).unwrap();
+    let back: Snapshot = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, live);
+    assert_eq!(back.agent.known().unwrap()["lastPlans"][0]["n"], 1);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert_eq!(known(&back.kernel), release.trim());
+    let hidden = live.redacted(7).unwrap();
+    assert_eq!(hidden.node, None);
+    assert!(hidden.nft.known().is_some());
+}
+
+#[test]
+fn an_agent_that_hangs_costs_its_time_and_nothing_else() {
+    let node = Node::new();
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let ask = move || {
+        let _ = held.recv();
+        Err("never".to_owned())
+    };
+    let live = node.look_with(Options {
+        patience: Duration::from_secs(3),
+        agent: Some(Box::new(ask)),
+        ..Options::default()
+    });
+    assert_eq!(live.agent, Part::Absent("it took more than 3 s".to_owned()));
+    known(&live.links);
+    drop(hold);
+}
+
+#[test]
+fn tools_are_found_with_the_version_that_they_say() {
+    let node = Node::new();
+    let live = node.look();
+    let version = |name: &str| {
+        let tool = known(&live.tools).iter().find(|tool| tool.name == name).unwrap();
+        tool.version.clone().unwrap()
+    };
+    for name in ["iptables-legacy", "iptables-nft", "nft"] {
+        let said = node.tool(&format!("{name} --version"), "");
+        assert!(said.contains(&format!(" v{}", version(name))), "{said}: {}", version(name));
+    }
+}
+
+#[test]
+fn who_holds_the_lock_of_iptables_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let lock = xt::legacy::XtablesLock::acquire(&path, Duration::ZERO).unwrap();
+    let node = Node::new();
+    let live = node.look_with(Options { xtables_lock: path.clone(), ..Options::default() });
+    assert_eq!(known(&live.xtables_lock)[0].pid, Some(std::process::id()));
+    drop(lock);
+    let live = node.look_with(Options { xtables_lock: path, ..Options::default() });
+    assert!(known(&live.xtables_lock).is_empty());
+}
+
+#[test]
+fn without_rights_parts_are_absent_with_their_reason_and_the_rest_is_there() {
+    let node = Node::new();
+    node.tool("iptables-legacy -A INPUT -j ACCEPT", "");
+    node.tool("nft add table ip t", "");
+    let live = node
+        .0
+        .run(|| {
+            // of this thread, and of those it starts
+            let none = CapabilitySet::empty();
+            let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+            set_capabilities(None, sets).unwrap();
+            snapshot::take(Options::default())
+        })
+        .unwrap();
+    for (part, word) in [
+        (live.nft.known().is_some(), format!("{:?}", live.nft)),
+        (live.rules.legacy_v4.known().is_some(), format!("{:?}", live.rules.legacy_v4)),
+        (live.ipsets.known().is_some(), format!("{:?}", live.ipsets)),
+        (live.rules.nft_v6.known().is_some(), format!("{:?}", live.rules.nft_v6)),
+    ] {
+        assert!(!part, "{word}");
+        assert!(word.to_lowercase().contains("permi"), "{word}");
+    }
+    known(&live.links);
+    known(&live.routes);
+    known(&live.kernel);
+}

@@ -3,7 +3,8 @@
 use crate::{
     Expr, Family,
     consts::{
-        NFT_MSG_DELRULE, NFT_MSG_DESTROYRULE, NFT_MSG_NEWRULE, NFTA_RULE_CHAIN,
+        NFT_MSG_DELRULE, NFT_MSG_DESTROYRULE, NFT_MSG_NEWRULE, NFT_RULE_COMPAT_F_INV,
+        NFTA_RULE_CHAIN, NFTA_RULE_COMPAT, NFTA_RULE_COMPAT_FLAGS, NFTA_RULE_COMPAT_PROTO,
         NFTA_RULE_EXPRESSIONS, NFTA_RULE_HANDLE, NFTA_RULE_POSITION, NFTA_RULE_TABLE,
         NFTA_RULE_USERDATA,
     },
@@ -25,6 +26,17 @@ pub struct RuleId {
     pub handle: u64,
 }
 
+/// What extensions of x_tables inside a rule are told about its protocol: many refuse to be made
+/// without (multiport, TPROXY, REJECT with a TCP reset). The kernel takes it with a new rule and
+/// forgets it (nft_compat.c); whoever makes a copy finds it in what the rule compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Compat {
+    /// Protocol number.
+    pub protocol: u16,
+    /// The rule is for every other protocol.
+    pub inverted: bool,
+}
+
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -41,6 +53,8 @@ pub struct Rule {
     /// In a request: handle of the rule it goes behind (append) or before (insert). In an answer: handle of the rule
     /// before it.
     pub position: Option<u64>,
+    /// For extensions of x_tables. Write only.
+    pub compat: Option<Compat>,
     /// The kernel's handle. Read only, except that [`crate::Batch::replace_rule`] and deletes name the rule by it.
     pub handle: Option<u64>,
 }
@@ -60,6 +74,7 @@ impl Rule {
             expressions: expressions.into_iter().collect(),
             userdata: Vec::new(),
             position: None,
+            compat: None,
             handle: None,
         }
     }
@@ -107,6 +122,13 @@ impl Rule {
         encode_list(&self.expressions, w, NFTA_RULE_EXPRESSIONS);
         if !self.userdata.is_empty() {
             w.put(NFTA_RULE_USERDATA, &self.userdata);
+        }
+        if let Some(compat) = self.compat {
+            let flags = if compat.inverted { NFT_RULE_COMPAT_F_INV } else { 0 };
+            w.nest(NFTA_RULE_COMPAT, |w| {
+                w.put_be32(NFTA_RULE_COMPAT_PROTO, compat.protocol.into());
+                w.put_be32(NFTA_RULE_COMPAT_FLAGS, flags);
+            });
         }
     }
 }

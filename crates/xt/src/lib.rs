@@ -13,6 +13,14 @@
 //! # Deliberately not here
 //! What rules mean together (who calls whom, what is shadowed, what is stale) and who owns them.
 
+/// Appends formatted text to a `String`, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($format:tt)*) => {{
+        use std::fmt::Write as _;
+        let _ = write!($out, $($format)*);
+    }};
+}
+
 mod info;
 pub mod legacy;
 pub mod matches;

@@ -87,6 +87,10 @@ super::constants! {
     NFTA_RULE_ID: u16 = 9;
     NFTA_RULE_POSITION_ID: u16 = 10;
     NFTA_RULE_CHAIN_ID: u16 = 11;
+    // nft_rule_compat_attributes, nft_rule_compat_flags
+    NFTA_RULE_COMPAT_PROTO: u16 = 1;
+    NFTA_RULE_COMPAT_FLAGS: u16 = 2;
+    NFT_RULE_COMPAT_F_INV: u32 = 2;
     // nft_set_flags
     NFT_SET_ANONYMOUS: u32 = 0x1;
     NFT_SET_CONSTANT: u32 = 0x2;

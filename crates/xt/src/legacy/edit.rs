@@ -264,8 +264,8 @@ impl Edit {
         let [entry] = entries.as_slice() else { return Err(not_a_rule()) };
         match (alone.role(*entry), &jump) {
             (Some(Role::Standard(verdict)), Jump::Nowhere) if verdict < 0 => {}
-            (Some(Role::Other), Jump::Nowhere) => {}
-            (Some(Role::Standard(_)), Jump::Next | Jump::To(_)) => {}
+            (Some(Role::Other), Jump::Nowhere)
+            | (Some(Role::Standard(_)), Jump::Next | Jump::To(_)) => {}
             _ => return Err(not_a_rule()),
         }
         let piece = Piece { bytes: rule.bytes.0.clone(), jump, old: None };
@@ -416,14 +416,12 @@ impl Building {
 
     fn finish(mut self, names: &[String]) -> Result<(Blob, Vec<Option<usize>>), EditError> {
         for (place, number) in std::mem::take(&mut self.jumps) {
-            match self.landings.get(&number) {
-                Some(to) => self.write(place, *to),
-                None => {
-                    let chain = names.get(number).cloned().unwrap_or_default();
-                    let why = "was taken out, and a rule still leads to it";
-                    return Err(EditError::Chain { chain, why });
-                }
-            }
+            let Some(to) = self.landings.get(&number) else {
+                let chain = names.get(number).cloned().unwrap_or_default();
+                let why = "was taken out, and a rule still leads to it";
+                return Err(EditError::Chain { chain, why });
+            };
+            self.write(place, *to);
         }
         // what was built must be what can be read
         Parts::of(&self.new)?;

@@ -258,9 +258,7 @@ impl Match {
 
 /// How a match or target without a type is printed.
 pub(crate) fn save_unknown(revision: u8, bytes: &Hex, out: &mut String) {
-    use std::fmt::Write as _;
-    // writing to a String cannot fail
-    let _ = write!(out, " --xt-revision {revision} --xt-bytes 0x{bytes}");
+    put!(out, " --xt-revision {revision} --xt-bytes 0x{bytes}");
 }
 
 pub(crate) fn read_unknown(options: &mut Options) -> Option<(u8, Hex)> {

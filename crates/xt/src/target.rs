@@ -222,8 +222,12 @@ impl Target {
                     *out += word;
                 }
             }
-            Self::Accept | Self::Drop | Self::Return | Self::Queue => {}
-            Self::Jump(_) | Self::Goto(_) => {}
+            Self::Accept
+            | Self::Drop
+            | Self::Return
+            | Self::Queue
+            | Self::Jump(_)
+            | Self::Goto(_) => {}
         }
     }
 

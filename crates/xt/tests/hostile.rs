@@ -28,8 +28,8 @@ fn table(family: Family) -> Blob {
         bytes
     };
     let verdict = |verdict: i32| entry(&verdict.to_ne_bytes(), b"", 40);
-    let standard = (layout.0 + 40) as i32;
-    let head = (layout.0 + 64) as i32;
+    let standard = i32::try_from(layout.0 + 40).unwrap();
+    let head = i32::try_from(layout.0 + 64).unwrap();
     let entries = [
         verdict(3 * standard + head), // INPUT: to USER
         verdict(-2),                  // its policy
@@ -42,8 +42,8 @@ fn table(family: Family) -> Blob {
         family,
         table: "filter".to_owned(),
         valid_hooks: 0b110,
-        hook_entry: [0, 0, 2 * standard as u32, 0, 0],
-        underflow: [0, standard as u32, 2 * standard as u32, 0, 0],
+        hook_entry: [0, 0, 2 * standard.cast_unsigned(), 0, 0],
+        underflow: [0, standard.cast_unsigned(), 2 * standard.cast_unsigned(), 0, 0],
         entries: entries.concat(),
     }
 }

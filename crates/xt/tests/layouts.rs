@@ -167,10 +167,10 @@ fn every_layout_is_that_of_the_headers() {
     let mut expected = Vec::new();
     for (name, size, fields) in LAYOUTS {
         writeln!(source, "printf(\"%zu\\n\", sizeof({name}));").unwrap();
-        expected.push((format!("sizeof({name})"), *size as i64));
+        expected.push((format!("sizeof({name})"), i64::try_from(*size).unwrap()));
         for (field, offset) in *fields {
             writeln!(source, "printf(\"%zu\\n\", offsetof({name}, {field}));").unwrap();
-            expected.push((format!("offsetof({name}, {field})"), *offset as i64));
+            expected.push((format!("offsetof({name}, {field})"), i64::try_from(*offset).unwrap()));
         }
     }
     for (name, number) in NUMBERS {

@@ -111,7 +111,7 @@ pub(crate) fn decode(info: Info<'_>, of: Of) -> Option<Match> {
     if flags & !bit::ALL != 0 {
         return None;
     }
-    let (states, status) = match of.revision {
+    let (states, statuses) = match of.revision {
         1 => (u16::from(info.u8(150)?), u16::from(info.u8(151)?)),
         _ => (info.u16(150)?, info.u16(152)?),
     };
@@ -162,7 +162,7 @@ pub(crate) fn decode(info: Info<'_>, of: Of) -> Option<Match> {
         original_destination_port: port(1)?,
         reply_source_port: port(2)?,
         reply_destination_port: port(3)?,
-        status: has(bit::STATUS).then(|| Test::new(not(bit::STATUS), CtStatus(status))),
+        status: has(bit::STATUS).then(|| Test::new(not(bit::STATUS), CtStatus(statuses))),
         expiry: has(bit::EXPIRES).then(|| Test::new(not(bit::EXPIRES), expiry)),
         direction: has(bit::DIRECTION).then_some(if not(bit::DIRECTION) {
             Direction::Reply
@@ -179,7 +179,7 @@ pub(crate) fn decode_state(info: Info<'_>) -> Option<Match> {
     let mask = info.u32(0)?;
     let untracked = mask >> 6 & 1;
     let states = (mask & 0xf) as u16 | (untracked << 8) as u16;
-    (mask & !0x4f == 0).then(|| Match::State(Test::Is(CtStates(states))))
+    (mask & !0x4f == 0).then_some(Match::State(Test::Is(CtStates(states))))
 }
 
 impl Conntrack {

@@ -109,7 +109,7 @@ fn parse(text: &str, family: Family) -> Option<IcmpType> {
 
 impl Icmp {
     pub(crate) fn save_as(&self, name: &str, out: &mut String) {
-        *out += &format!("{} {name} {}", self.kind.bang(), self.kind.value().text());
+        put!(out, "{} {name} {}", self.kind.bang(), self.kind.value().text());
     }
 }
 

@@ -118,9 +118,9 @@ impl Extension for Limit {
     }
 
     fn save(&self, out: &mut String) {
-        *out += &format!(" --limit {}/{}", self.rate.packets, self.rate.per.text());
+        put!(out, " --limit {}/{}", self.rate.packets, self.rate.per.text());
         if self.burst != BURST {
-            *out += &format!(" --limit-burst {}", self.burst);
+            put!(out, " --limit-burst {}", self.burst);
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Extension;
 use crate::{
     info::{Info, Of},
-    text::options::{Options, read},
+    text::options::{Maybe, Options, read},
     value::{PortRange, PortRanges, TcpFlags, Test},
     view::{Family, option},
 };
@@ -75,7 +75,7 @@ pub(crate) fn asked(not: bool, min: u16, max: u16) -> Option<Test<PortRange>> {
     (not || range != PortRange::ALL).then(|| Test::new(not, range))
 }
 
-fn read_ports(options: &mut Options, names: &[&str]) -> Option<Option<Test<PortRange>>> {
+fn read_ports(options: &mut Options, names: &[&str]) -> Maybe<Test<PortRange>> {
     let test = options.test(names, read::<PortRange>)?;
     Some(test.and_then(|test| asked(test.is_not(), test.value().min, test.value().max)))
 }
@@ -103,12 +103,7 @@ impl Extension for Tcp {
         option(out, "--tcp-option", self.option.as_ref());
         if let Some(test) = &self.flags {
             let TcpFlagTest { mask, set } = test.value();
-            *out += &format!(
-                "{} --tcp-flags {} {}",
-                test.bang(),
-                mask.option_text(),
-                set.option_text()
-            );
+            put!(out, "{} --tcp-flags {} {}", test.bang(), mask.option_text(), set.option_text());
         }
     }
 
@@ -172,7 +167,7 @@ impl Extension for Multiport {
             return None;
         }
         let port = |index: usize| info.u16(2 + 2 * index);
-        let ranged = |index: usize| match of.revision {
+        let spans = |index: usize| match of.revision {
             0 => Some(false),
             _ => Some(info.u8(32 + index)? != 0),
         };
@@ -180,7 +175,7 @@ impl Extension for Multiport {
         let mut index = 0;
         while index < count {
             let min = port(index)?;
-            let max = if ranged(index)? {
+            let max = if spans(index)? {
                 index += 1;
                 if index < count { port(index)? } else { return None }
             } else {

@@ -106,13 +106,13 @@ impl Extension for Recent {
             *out += name;
         }
         if self.seconds != 0 {
-            *out += &format!(" --seconds {}", self.seconds);
+            put!(out, " --seconds {}", self.seconds);
         }
         if self.reap {
             *out += " --reap";
         }
         if self.hits != 0 {
-            *out += &format!(" --hitcount {}", self.hits);
+            put!(out, " --hitcount {}", self.hits);
         }
         if self.ttl {
             *out += " --rttl";
@@ -120,7 +120,7 @@ impl Extension for Recent {
         *out += " --name";
         save_name(&self.name, out);
         if let Some(mask) = self.mask {
-            *out += &format!(" --mask {}", address_text(mask));
+            put!(out, " --mask {}", address_text(mask));
         }
         *out += match self.of {
             RecentOf::Source => " --rsource",

@@ -93,15 +93,12 @@ const FLAGGED: usize = 4;
 impl fmt::Display for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = NAMES.iter().find(|(_, kind, _)| *kind == self.kind);
-        let letters = match named {
-            Some((name, _, letters)) => {
-                f.write_str(name)?;
-                letters
-            }
-            None => {
-                write!(f, "{}", self.kind)?;
-                "--------"
-            }
+        let letters = if let Some((name, _, letters)) = named {
+            f.write_str(name)?;
+            letters
+        } else {
+            write!(f, "{}", self.kind)?;
+            "--------"
         };
         if self.mask == 0 {
             return Ok(());

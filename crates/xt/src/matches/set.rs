@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::Extension;
 use crate::{
     info::{Info, Of},
-    text::{options::Options, words::save_name},
+    text::{
+        options::{Maybe, Options},
+        words::save_name,
+    },
     value::{NotA, Test, as_text},
     view::Family,
 };
@@ -95,7 +98,7 @@ impl FromStr for SetName {
 as_text!(SetName);
 
 impl CounterTest {
-    fn new(op: u8, value: u64) -> Option<Option<Self>> {
+    fn new(op: u8, value: u64) -> Maybe<Self> {
         Some(Some(match op {
             0 => return Some(None),
             1 => Self::Eq(value),
@@ -107,15 +110,15 @@ impl CounterTest {
     }
 
     fn save(self, name: &str, out: &mut String) {
-        *out += &match self {
-            Self::Eq(value) => format!(" --{name}-eq {value}"),
-            Self::Ne(value) => format!(" ! --{name}-eq {value}"),
-            Self::Lt(value) => format!(" --{name}-lt {value}"),
-            Self::Gt(value) => format!(" --{name}-gt {value}"),
-        };
+        match self {
+            Self::Eq(value) => put!(out, " --{name}-eq {value}"),
+            Self::Ne(value) => put!(out, " ! --{name}-eq {value}"),
+            Self::Lt(value) => put!(out, " --{name}-lt {value}"),
+            Self::Gt(value) => put!(out, " --{name}-gt {value}"),
+        }
     }
 
-    fn read(options: &mut Options, name: &str) -> Option<Option<Self>> {
+    fn read(options: &mut Options, name: &str) -> Maybe<Self> {
         let number = |text: &str| text.parse::<u64>().ok();
         if let Some(test) = options.test(&[&format!("{name}-eq")], number)? {
             return Some(Some(match test {

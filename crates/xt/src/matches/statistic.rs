@@ -63,14 +63,18 @@ impl Extension for Statistic {
 
     fn save(&self, out: &mut String) {
         let not = self.mode.bang();
-        *out += &match *self.mode.value() {
+        match *self.mode.value() {
             StatisticMode::Random { probability } => {
-                format!(" --mode random{not} --probability {:.11}", f64::from(probability) / WHOLE)
+                put!(
+                    out,
+                    " --mode random{not} --probability {:.11}",
+                    f64::from(probability) / WHOLE
+                );
             }
             StatisticMode::Nth { every, packet } => {
-                format!(" --mode nth{not} --every {every} --packet {packet}")
+                put!(out, " --mode nth{not} --every {every} --packet {packet}");
             }
-        };
+        }
     }
 
     fn read(options: &mut Options, _: Family) -> Option<Self> {

@@ -214,8 +214,8 @@ impl Machine {
             MetaKey::Mark => {
                 let word = |bytes: &[u8]| Some(u32::from_ne_bytes(bytes.try_into().ok()?));
                 let mask = mask.map_or(Some(u32::MAX), word)?;
-                let mark = Test::new(not, Masked { value: word(bytes)?, mask });
-                self.rule.matches.push(Match::Mark(MarkMatch { mark }));
+                let asked = Test::new(not, Masked { value: word(bytes)?, mask });
+                self.rule.matches.push(Match::Mark(MarkMatch { mark: asked }));
                 Some(())
             }
             _ if mask.is_some() => None,

@@ -130,7 +130,7 @@ impl Extension for Ct {
         }
         for (name, events) in [("--ctevents", self.events), ("--expevents", self.expected_events)] {
             if events.0 != 0 {
-                *out += &format!(" {name} {events}");
+                put!(out, " {name} {events}");
             }
         }
         if let Some(zone) = self.zone {
@@ -139,10 +139,10 @@ impl Extension for Ct {
                 ZoneOf::Original => " --zone-orig",
                 ZoneOf::Reply => " --zone-reply",
             };
-            *out += &match zone.id {
-                ZoneId::Mark => " mark".to_owned(),
-                ZoneId::Number(number) => format!(" {number}"),
-            };
+            match zone.id {
+                ZoneId::Mark => put!(out, " mark"),
+                ZoneId::Number(number) => put!(out, " {number}"),
+            }
         }
     }
 

@@ -80,7 +80,7 @@ impl Extension for Log {
             save_string(&self.prefix, out);
         }
         if self.level != LEVEL {
-            *out += &format!(" --log-level {}", self.level);
+            put!(out, " --log-level {}", self.level);
         }
         for flag in self.flags.names() {
             *out += " --log-";
@@ -130,15 +130,15 @@ impl Extension for Nflog {
             save_string(&self.prefix, out);
         }
         if self.group != 0 {
-            *out += &format!(" --nflog-group {}", self.group);
+            put!(out, " --nflog-group {}", self.group);
         }
         match self.size {
-            Some(size) => *out += &format!(" --nflog-size {size}"),
-            None if self.range != 0 => *out += &format!(" --nflog-range {}", self.range),
+            Some(size) => put!(out, " --nflog-size {size}"),
+            None if self.range != 0 => put!(out, " --nflog-range {}", self.range),
             None => {}
         }
         if self.threshold != 0 {
-            *out += &format!(" --nflog-threshold {}", self.threshold);
+            put!(out, " --nflog-threshold {}", self.threshold);
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     info::{Info, Of},
     matches::Extension,
-    text::options::Options,
+    text::options::{Maybe, Options},
     value::{Masked, number},
     view::Family,
 };
@@ -60,7 +60,7 @@ pub enum Shift {
 }
 
 /// The four ways to say what `--set-xmark` says.
-fn read_set(options: &mut Options) -> Option<Option<Masked>> {
+fn read_set(options: &mut Options) -> Maybe<Masked> {
     if let Some(set) = options.value(&["set-xmark"], Masked::parse)? {
         return Some(Some(set));
     }
@@ -93,7 +93,7 @@ impl Extension for MarkTarget {
 
 impl Extension for Connmark {
     fn decode(info: Info<'_>, of: Of) -> Option<Self> {
-        let (ctmark, ctmask, nfmask) = (info.u32(0)?, info.u32(4)?, info.u32(8)?);
+        let (value, ctmask, nfmask) = (info.u32(0)?, info.u32(4)?, info.u32(8)?);
         let (mode, shift) = if of.revision == 1 {
             (info.u8(12)?, None)
         } else {
@@ -106,7 +106,7 @@ impl Extension for Connmark {
             (info.u8(14)?, shift)
         };
         let mode = match mode {
-            0 => ConnmarkMode::Set(Masked { value: ctmark, mask: ctmask }),
+            0 => ConnmarkMode::Set(Masked { value, mask: ctmask }),
             1 => ConnmarkMode::Save { nfmask, ctmask },
             2 => ConnmarkMode::Restore { nfmask, ctmask },
             _ => return None,
@@ -115,18 +115,18 @@ impl Extension for Connmark {
     }
 
     fn save(&self, out: &mut String) {
-        *out += &match self.mode {
-            ConnmarkMode::Set(set) => format!(" --set-xmark {}", set.full_text()),
+        match self.mode {
+            ConnmarkMode::Set(set) => put!(out, " --set-xmark {}", set.full_text()),
             ConnmarkMode::Save { nfmask, ctmask } => {
-                format!(" --save-mark --nfmask {nfmask:#x} --ctmask {ctmask:#x}")
+                put!(out, " --save-mark --nfmask {nfmask:#x} --ctmask {ctmask:#x}");
             }
             ConnmarkMode::Restore { nfmask, ctmask } => {
-                format!(" --restore-mark --nfmask {nfmask:#x} --ctmask {ctmask:#x}")
+                put!(out, " --restore-mark --nfmask {nfmask:#x} --ctmask {ctmask:#x}");
             }
-        };
+        }
         match self.shift {
-            Some(Shift::Left(bits)) => *out += &format!(" --left-shift-mark {bits}"),
-            Some(Shift::Right(bits)) => *out += &format!(" --right-shift-mark {bits}"),
+            Some(Shift::Left(bits)) => put!(out, " --left-shift-mark {bits}"),
+            Some(Shift::Right(bits)) => put!(out, " --right-shift-mark {bits}"),
             None => {}
         }
     }

@@ -65,7 +65,7 @@ impl Nat {
             text.push(':');
             text += &ports.dashed();
             if let Some(base) = self.base {
-                text += &format!("/{base}");
+                put!(text, "/{base}");
             }
         }
         text
@@ -79,7 +79,7 @@ impl Nat {
             _ => &text,
         };
         if !text.is_empty() {
-            *out += &format!(" {name} {text}");
+            put!(out, " {name} {text}");
         }
         for flag in self.flags.names() {
             *out += " --";

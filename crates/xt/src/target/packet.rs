@@ -33,10 +33,10 @@ impl Extension for Tcpmss {
     }
 
     fn save(&self, out: &mut String) {
-        *out += &match self {
-            Self::Clamp => " --clamp-mss-to-pmtu".to_owned(),
-            Self::Set(mss) => format!(" --set-mss {mss}"),
-        };
+        match self {
+            Self::Clamp => put!(out, " --clamp-mss-to-pmtu"),
+            Self::Set(mss) => put!(out, " --set-mss {mss}"),
+        }
     }
 
     fn read(options: &mut Options, _: Family) -> Option<Self> {

@@ -38,8 +38,8 @@ impl Extension for Tproxy {
 
     fn save(&self, out: &mut String) {
         let Self { port, address, mark } = self;
-        *out += &format!(" --on-port {port} --on-ip {}", address_text(*address));
-        *out += &format!(" --tproxy-mark {}", mark.full_text());
+        put!(out, " --on-port {port} --on-ip {}", address_text(*address));
+        put!(out, " --tproxy-mark {}", mark.full_text());
     }
 
     fn read(options: &mut Options, family: Family) -> Option<Self> {

@@ -14,6 +14,9 @@ pub(crate) struct Opt {
     pub(crate) args: Vec<String>,
 }
 
+/// What an option says. Nothing inside: it is absent. Nothing at all: it is there and cannot be read.
+pub(crate) type Maybe<T> = Option<Option<T>>;
+
 /// The options of one match or target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Options(pub(crate) Vec<Opt>);
@@ -25,12 +28,11 @@ impl Options {
     }
 
     /// An option with one argument. The outer nothing means that it is there and cannot be read.
-    #[expect(clippy::option_option, reason = "absent is well, unreadable is not")]
     pub(crate) fn test<T>(
         &mut self,
         names: &[&str],
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<Option<Test<T>>> {
+    ) -> Maybe<Test<T>> {
         let Some(opt) = self.take(names) else { return Some(None) };
         match opt.args.as_slice() {
             [arg] => Some(Some(Test::new(opt.not, read(arg)?))),
@@ -39,12 +41,11 @@ impl Options {
     }
 
     /// An option with one argument that cannot be negated.
-    #[expect(clippy::option_option, reason = "absent is well, unreadable is not")]
     pub(crate) fn value<T>(
         &mut self,
         names: &[&str],
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<Option<T>> {
+    ) -> Maybe<T> {
         match self.test(names, read)? {
             None => Some(None),
             Some(Test::Is(value)) => Some(Some(value)),
@@ -53,16 +54,14 @@ impl Options {
     }
 
     /// An option with two arguments.
-    #[expect(clippy::option_option, reason = "absent is well, unreadable is not")]
-    pub(crate) fn pair(&mut self, name: &str) -> Option<Option<Test<(String, String)>>> {
+    pub(crate) fn pair(&mut self, name: &str) -> Maybe<Test<(String, String)>> {
         let Some(opt) = self.take(&[name]) else { return Some(None) };
         let [first, second] = <[String; 2]>::try_from(opt.args).ok()?;
         Some(Some(Test::new(opt.not, (first, second))))
     }
 
     /// An option without argument.
-    #[expect(clippy::option_option, reason = "absent is well, unreadable is not")]
-    pub(crate) fn flag(&mut self, name: &str) -> Option<Option<Test<()>>> {
+    pub(crate) fn flag(&mut self, name: &str) -> Maybe<Test<()>> {
         let Some(opt) = self.take(&[name]) else { return Some(None) };
         opt.args.is_empty().then(|| Some(Test::new(opt.not, ())))
     }

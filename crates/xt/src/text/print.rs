@@ -1,7 +1,6 @@
 //! Owns printing: the same bytes that iptables-save prints for the same kernel state, but for its
 //! comment lines with dates.
 
-use std::fmt::Write as _;
 use std::io;
 
 use super::words::save_name;
@@ -61,8 +60,7 @@ pub fn save_table(table: &Table, shown: Shown, out: &mut impl io::Write) -> io::
 fn push_rule(chain: &Chain, rule: &Rule, shown: Shown, line: &mut String) {
     if shown == Shown::WithCounters {
         let counters = rule.counters.unwrap_or_default();
-        // writing to a String cannot fail
-        let _ = write!(line, "[{}:{}] ", counters.packets, counters.bytes);
+        put!(line, "[{}:{}] ", counters.packets, counters.bytes);
     }
     *line += "-A";
     save_name(&chain.name, line);

@@ -62,9 +62,7 @@ impl Selector {
 
 /// Appends ` ! -x value`.
 pub(crate) fn option<T: std::fmt::Display>(out: &mut String, name: &str, test: Option<&Test<T>>) {
-    use std::fmt::Write as _;
     if let Some(test) = test {
-        // writing to a String cannot fail
-        let _ = write!(out, "{} {name} {}", test.bang(), test.value());
+        put!(out, "{} {name} {}", test.bang(), test.value());
     }
 }

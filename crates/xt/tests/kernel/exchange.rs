@@ -59,7 +59,9 @@ fn rules_are_taken_out_one_by_one_as_iptables_would() {
             // from the end, so that the positions of the tool stay those of the unchanged table
             let positions: Vec<u32> = (1..=count as u32).filter(|at| at % 7 == 3).collect();
             apply(read_blob(family, "filter").unwrap(), |edit| {
-                positions.iter().for_each(|at| edit.remove("INPUT", *at).unwrap());
+                for at in &positions {
+                    edit.remove("INPUT", *at).unwrap();
+                }
             })
             .unwrap();
             let ours = saved(family);

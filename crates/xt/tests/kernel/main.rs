@@ -4,6 +4,7 @@
 
 mod corpus;
 mod exchange;
+mod generated;
 mod legacy;
 mod nft;
 mod suites;

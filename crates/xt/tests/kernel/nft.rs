@@ -93,3 +93,18 @@ fn a_native_rule_never_looks_wider_than_it_is() {
         assert!(input.rules[0].matches.iter().any(native));
     });
 }
+
+/// iptables-nft 1.8.9 writes two negated ports as one comparison of both, which fails only if both
+/// ports are those; fixed in 1.8.10. It prints what it was asked for, we print what the kernel does.
+#[test]
+fn two_negated_ports_are_shown_as_the_kernel_compares_them() {
+    in_new_namespace(|| {
+        let rule = "-p tcp -m tcp ! --sport 1 ! --dport 2";
+        run("iptables-nft-restore", &[], &format!("*filter\n-A INPUT {rule} -j DROP\nCOMMIT\n"));
+        assert!(run("iptables-nft-save", &[], "").contains(rule));
+        let filter = read(Family::V4).tables.remove(0);
+        let line = text::save_rule("INPUT", &filter.chain("INPUT").unwrap().rules[0]);
+        let words = "4 bytes at 0 of the transport header != 0x00010002";
+        assert_eq!(line, format!("-A INPUT -p tcp -m nft --expressions \"{words}\" -j DROP"));
+    });
+}

@@ -151,7 +151,7 @@ impl Dice {
                 7 => format!(
                     " -m limit --limit {}/{} --limit-burst {}",
                     1 + self.roll(100),
-                    self.one(&["sec", "min", "hour", "day"]),
+                    self.one(&["sec", "min", "hour"]),
                     1 + self.roll(50)
                 ),
                 _ => format!(" -m state{bang} --state {}", self.one(&["NEW", "ESTABLISHED"])),

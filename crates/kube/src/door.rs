@@ -110,7 +110,8 @@ impl Door {
         self.client().await.map(drop)
     }
 
-    /// The server does not know us: the next request is made with the configuration read anew.
+    /// The server does not know us, or we do not know it: the next request is made with the
+    /// configuration read anew.
     pub(crate) fn renew(&self) {
         let mut state = self.state();
         // A client that was handed in cannot be made again.

@@ -248,8 +248,11 @@ impl Verdict {
         let ApiError::Refused { code, message, .. } = error else { return Self::Again };
         match code {
             404 => Self::Gone,
-            // The precondition on the UID; any other conflict is a race that the next try wins.
+            // The UID in the patch: a precondition that does not hold, or a field that cannot be
+            // changed (which it is depends on the server's version). Any other conflict is a race
+            // that the next try wins.
             409 if message.to_ascii_lowercase().contains("uid") => Self::Replaced,
+            422 if message.contains("metadata.uid") => Self::Replaced,
             403 => Self::Forbidden,
             400 | 413 | 422 => Self::Hopeless,
             429 => Self::Pause,

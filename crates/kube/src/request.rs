@@ -142,7 +142,11 @@ pub(crate) async fn send(
     let answer = tokio::time::timeout(patience, client.send(request))
         .await
         .map_err(|_| ApiError::Silent(patience))?
-        .map_err(|error| ApiError::Transport(Box::new(error)))?;
+        .map_err(|error| {
+            // Its address or its CA may be another one by now.
+            door.renew();
+            ApiError::Transport(Box::new(error))
+        })?;
     let (head, body) = answer.into_parts();
     if head.status.is_success() {
         return Ok(body);

@@ -55,11 +55,15 @@ fn a_failure_waits_and_a_newer_word_replaces_what_failed() {
 #[test]
 fn another_pod_of_the_name_is_not_written_to_and_one_not_found_is_tried_a_few_times() {
     let (mut queue, now) = queue();
-    queue.push(patch("a", "1", "x"), now);
-    let (taken, ..) = queue.take(now).unwrap();
-    let other = "Precondition failed: UID in precondition: 1, UID in object meta: 2";
-    assert_eq!(queue.answered(&taken, Err(refused(409, other)), now), Verdict::Replaced);
-    assert!(queue.waiting.is_empty());
+    for (code, other) in [
+        (409, "Precondition failed: UID in precondition: 1, UID in object meta: 2"),
+        (422, "Pod \"a\" is invalid: metadata.uid: Invalid value: \"1\": field is immutable"),
+    ] {
+        queue.push(patch("a", "1", "x"), now);
+        let (taken, ..) = queue.take(now).unwrap();
+        assert_eq!(queue.answered(&taken, Err(refused(code, other)), now), Verdict::Replaced);
+        assert!(queue.waiting.is_empty());
+    }
 
     queue.push(patch("a", "1", "x"), now);
     for _ in 0..=GONE_TRIES {

@@ -175,13 +175,15 @@ impl<D: Driver> Keeper<D> {
             self.core.apply(event);
         }
         self.source_problems = message.problems;
+        let unread_services = self.unread_services(&message.unknown);
+        self.core.set_unread(unread_services.clone());
         self.unread = message.unread.or_else(|| self.unread_objects(&message.unknown));
         if message.hold.is_none() && self.unread.is_some() && self.has_unconfirmed() {
             self.core.keep_remembered();
             return;
         }
         if message.hold.is_none() {
-            self.adopted.clear();
+            self.adopted.retain(|(namespace, _)| unread_services.contains(namespace));
         }
         self.core.set_hold(message.hold);
     }
@@ -203,6 +205,14 @@ impl<D: Driver> Keeper<D> {
 
     fn is_unconfirmed(&self, (namespace, name): &PodName) -> bool {
         self.core.pod_uid(namespace, name).is_none()
+    }
+
+    /// The namespaces of Services that were never valid in our life and may want what Pods there have
+    /// from our last one.
+    fn unread_services(&self, unknown: &BTreeSet<ObjectName>) -> BTreeSet<Box<str>> {
+        let services = unknown.iter().filter(|object| object.kind == model::ObjectKind::Service);
+        let namespaces = services.map(|service| service.namespace.clone());
+        namespaces.filter(|name| self.adopted.iter().any(|(of, _)| of == name)).collect()
     }
 
     /// An object that was never valid in our life may be the one that wants what the kernel still

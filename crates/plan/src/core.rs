@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::{
-    Change, ChangeOp, Element, Event, Finding, FindingCode, Hold, HoldScope, IpFamily, Key, Mapping,
-    MappingReport, NodePort, Owner, Plan, PortRange, Protocol, Reason, Uid, Value,
+    Change, ChangeOp, Element, Event, Finding, FindingCode, Hold, HoldScope, IpFamily, Key,
+    Mapping, MappingReport, NodePort, Owner, Plan, PortRange, Protocol, Reason, Uid, Value,
 };
 
 use crate::diff::{Diff, Keys};
@@ -69,6 +69,9 @@ pub struct Core {
     /// What is only known until the first time in sync.
     start: Option<Start>,
     hold: Option<Hold>,
+    /// Namespaces in which a Service could not be read since the start: what nobody there asks for
+    /// may be asked for by it.
+    unread: BTreeSet<Box<str>>,
     /// Owners whose ports changed since they were resolved: a Pod of many ports is resolved once.
     unsettled: BTreeSet<Uid>,
     /// Stands in for the owner of an element without a mark.
@@ -88,6 +91,7 @@ impl Core {
             notes: BTreeMap::new(),
             start: Some(Start::default()),
             hold: Some(Hold::all("the sources are not in sync yet")),
+            unread: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             nobody: Arc::new(Owner::netkeep()),
         }
@@ -133,6 +137,34 @@ impl Core {
     /// [`Core::set_hold`] says `None`.
     pub fn keep_remembered(&mut self) {
         self.hold = None;
+    }
+
+    /// Tells in which namespaces there is a Service that could not be read since the start. What
+    /// Pods there have stays unless their own objects prove that they do not want it.
+    pub fn set_unread(&mut self, namespaces: BTreeSet<Box<str>>) {
+        if namespaces == self.unread {
+            return;
+        }
+        for pod in self.state.pods() {
+            if self.unread.contains(&pod.owner.namespace) {
+                self.publisher.touch(&pod.owner.uid);
+            }
+        }
+        self.unread = namespaces;
+    }
+
+    fn hold_of_unread(&self) -> Hold {
+        let namespaces: Vec<&str> = self.unread.iter().map(|namespace| &**namespace).collect();
+        let namespaces = namespaces.join(", ");
+        let reason = format!(
+            "a Service in {namespaces} has not been readable since we started, and may want this"
+        );
+        Hold { reason, scope: HoldScope::AllButProven }
+    }
+
+    /// Whether what this owner has may be asked for by a Service that cannot be read.
+    pub(crate) fn may_be_asked_for(&self, owner: &Owner) -> bool {
+        self.unread.contains(&owner.namespace)
     }
 
     /// Why deletions are refused, if they are.
@@ -188,24 +220,24 @@ impl Core {
     pub fn plan(&mut self, structure: Option<(ChangeOp, String)>) -> Plan {
         self.resolve_unsettled();
         let mut changes = self.diff.changes(&self.keys, &self.nobody);
-        let mut held = Vec::new();
-        if let Some(hold) = &self.hold {
-            let is_held = |change: &Change| {
-                change.op() == ChangeOp::Delete
-                    && match hold.scope {
-                        HoldScope::All => true,
-                        HoldScope::AllButProven => !matches!(change.reason(), Reason::Ended(_)),
-                    }
+        let is_held = |change: &Change| {
+            let proven = matches!(change.reason(), Reason::Ended(_));
+            let held = match self.hold.as_ref().map(|hold| hold.scope) {
+                Some(HoldScope::All) => true,
+                Some(HoldScope::AllButProven) => !proven,
+                None => !proven && self.may_be_asked_for(change.owner()),
             };
-            held = changes.extract_if(.., |change| is_held(change)).collect();
-        }
+            held && change.op() == ChangeOp::Delete
+        };
+        let mut held: Vec<Change> = changes.extract_if(.., |change| is_held(change)).collect();
         if let Some((op, what)) = structure {
             let owner = Arc::clone(&self.nobody);
             changes.push(Change::Structure { op, owner, reason: Reason::Structure(what) });
         }
         order::sort(&mut changes);
         order::sort(&mut held);
-        Plan { changes, held, hold: self.hold.clone(), findings: self.findings() }
+        let hold = self.hold.clone().or_else(|| (!held.is_empty()).then(|| self.hold_of_unread()));
+        Plan { changes, held, hold, findings: self.findings() }
     }
 
     /// Tells what was read back after the changes, and which changes the kernel refused. Refused

@@ -96,6 +96,18 @@ impl Diff {
         }
     }
 
+    /// Tells that an owner has ended: what nobody wanted of it any more, for whatever reason, is now
+    /// not wanted for this one.
+    pub fn ended(&mut self, owner: &Owner, keys: &Keys, cause: &Cause) {
+        for (key, difference) in &mut self.dirty {
+            let mark = difference.programmed.as_ref().and_then(|found| found.mark.as_ref());
+            let is_its = mark.is_some_and(|mark| **mark == *owner) && keys.winner(key).is_none();
+            if is_its && !matches!(difference.cause, Cause::Drift(_)) {
+                difference.cause = cause.clone();
+            }
+        }
+    }
+
     /// Tells what the kernel holds under a key. Answers whether that is news.
     pub fn found(
         &mut self,

@@ -28,8 +28,6 @@ pub struct Counts {
     pub leases: usize,
     /// Mappings that wait for a port, or for its socket, because it could not be had.
     pub denied: usize,
-    /// Ports that other processes took from a mapping, and IPs that several Pods claim.
-    pub conflicts: usize,
 }
 
 /// One owner of kernel state, for `show owners`.
@@ -66,7 +64,6 @@ pub(crate) fn counts(core: &Core) -> Counts {
         rejected: core.diff.iter().filter(|(_, d)| d.rejected.is_some()).count(),
         leases: core.ports.len(),
         denied: core.ports.denied().count(),
-        conflicts: core.ports.refused().count() + core.addresses.contested().count(),
     }
 }
 

@@ -57,6 +57,7 @@ impl Core {
             let cause = if after.is_some() { Cause::Repointed } else { cause.clone() };
             self.diff.desire(key, before.as_ref(), after.as_ref(), cause);
         }
+        self.diff.ended(owner, &self.keys, cause);
         let leaving = self.ports.want(owner, &[], Memory::Expired);
         self.free_gone(leaving);
         self.notes.remove(&owner.uid);
@@ -89,6 +90,9 @@ impl Core {
                 (Some(_), Some(_)) => Cause::Repointed,
             };
             self.diff.desire(key, before.as_ref(), after.as_ref(), cause);
+        }
+        if rank.life == Life::Terminal {
+            self.diff.ended(&owner, &self.keys, &Cause::Finished);
         }
         self.free_gone(leaving);
         if resolution.notes.is_empty() {

@@ -36,6 +36,11 @@ impl Core {
         .collect()
     }
 
+    /// How many ports other processes took from a mapping, and IPs several Pods claim.
+    pub fn conflicts(&self) -> usize {
+        self.ports.refused().count() + self.addresses.contested().count()
+    }
+
     /// Every lease, those on their way out too: they are over when their element is gone.
     pub fn leases(&self) -> impl Iterator<Item = Lease> {
         self.ports.all().map(|(mapping, port)| Lease { mapping, port })

@@ -25,7 +25,8 @@ impl Core {
             if self.publisher.says(&uid, said.as_ref()) {
                 continue;
             }
-            if self.hold.is_some() && self.takes_back(pod, said.as_ref()) {
+            let holds = self.hold.is_some() || self.may_be_asked_for(&pod.owner);
+            if holds && self.takes_back(pod, said.as_ref()) {
                 self.publisher.touch(&uid);
                 continue;
             }

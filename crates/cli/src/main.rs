@@ -20,7 +20,9 @@ fn main() -> ExitCode {
     match command::run(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("netkeep: {error:#}");
+            // Some parsers draw what they tell; the first line says it.
+            let told = format!("{error:#}");
+            anstream::eprintln!("netkeep: {}", told.lines().next().unwrap_or_default());
             ExitCode::from(if error.is::<settings::BadUsage>() { 2 } else { 1 })
         }
     }

@@ -152,6 +152,8 @@ struct Agent {
     first_cut_done: bool,
     trouble_wait: Option<(Instant, Duration)>,
     received: Vec<Instant>,
+    /// When the generation was compared last.
+    checked: Instant,
     /// Whether kernel and objects agreed after the last step.
     converged: bool,
     /// When memory is given back if nothing more is changed, and at the latest.
@@ -204,6 +206,7 @@ impl Agent {
             first_cut_done: false,
             trouble_wait: None,
             received: Vec::new(),
+            checked: Instant::now(),
             converged: false,
             trim: None,
         })
@@ -240,7 +243,11 @@ impl Agent {
                 }
             }
             let now = Instant::now();
-            if timed_out {
+            // Also in the midst of many events.
+            if self.trouble_wait.is_some_and(|(at, _)| now >= at) {
+                self.look_in_trouble();
+            } else if timed_out || now >= self.checked + GENERATION_INTERVAL {
+                self.checked = now;
                 self.check_generation();
             }
             self.keeper.retry(now);
@@ -347,6 +354,14 @@ impl Agent {
             Ok(false) => {}
             Ok(true) => self.look_again("a writer whose event was lost"),
             Err(error) => tracing::warn!(%error, "cannot read the ruleset's generation"),
+        }
+    }
+
+    /// What is in the way may be gone: that a table went with its owner is in no event, and in no
+    /// generation (Linux, `nft_rcv_nl_event`).
+    fn look_in_trouble(&mut self) {
+        if let Err(error) = self.keeper.observe(&Reason::Wanted) {
+            tracing::debug!(%error, "cannot read the kernel");
         }
     }
 

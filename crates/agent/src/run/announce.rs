@@ -40,8 +40,7 @@ impl Agent {
     pub(super) fn announce(&mut self, settled: &Settled) {
         let Some(announcing) = &mut self.announcing else { return };
         let core = self.keeper.core();
-        let counts = core.counts();
-        let trouble = [counts.denied, counts.conflicts, core.host_ports().len()];
+        let trouble = [core.counts().denied, core.conflicts(), core.host_ports().len()];
         let news = settled.refused + settled.repaired > 0 || trouble != announcing.trouble;
         announcing.trouble = trouble;
         if !news {

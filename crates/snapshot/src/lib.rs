@@ -139,3 +139,35 @@ fn take_links(looker: &mut part::Looker, limits: Limits, snapshot: &mut Snapshot
     };
     snapshot.neighbours = looker.look("neighbours", move || Route::open()?.neighbours(limits));
 }
+
+/// The parts that nobody could see, and why.
+pub fn absent(snapshot: &Snapshot) -> Vec<(&'static str, &str)> {
+    fn why<T>(part: &Part<T>) -> Option<&str> {
+        match part {
+            Part::Known(_) => None,
+            Part::Absent(why) => Some(why),
+        }
+    }
+    let parts = [
+        ("rules of iptables-legacy, IPv4", why(&snapshot.rules.legacy_v4)),
+        ("rules of iptables-legacy, IPv6", why(&snapshot.rules.legacy_v6)),
+        ("rules of iptables-nft, IPv4", why(&snapshot.rules.nft_v4)),
+        ("rules of iptables-nft, IPv6", why(&snapshot.rules.nft_v6)),
+        ("nf_tables", why(&snapshot.nft)),
+        ("ipset", why(&snapshot.ipsets)),
+        ("links", why(&snapshot.links)),
+        ("routes", why(&snapshot.routes)),
+        ("routing rules, IPv4", why(&snapshot.routing_rules.v4)),
+        ("routing rules, IPv6", why(&snapshot.routing_rules.v6)),
+        ("neighbours", why(&snapshot.neighbours)),
+        ("Open vSwitch", why(&snapshot.ovs)),
+        ("conntrack", why(&snapshot.conntrack)),
+        ("sysctls", why(&snapshot.sysctls)),
+        ("the xtables lock", why(&snapshot.xtables_lock)),
+        ("the list of legacy tables", why(&snapshot.legacy_tables)),
+        ("sockets", why(&snapshot.listeners)),
+        ("tools", why(&snapshot.tools)),
+        ("the agent", why(&snapshot.agent)),
+    ];
+    parts.into_iter().filter_map(|(name, why)| Some((name, why?))).collect()
+}

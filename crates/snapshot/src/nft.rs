@@ -158,8 +158,8 @@ fn table_flags(flags: TableFlags) -> Vec<String> {
         (TableFlags::OWNER, "owner"),
         (TableFlags::PERSIST, "persist"),
     ];
-    let named = names.iter().filter(|(flag, _)| flags.contains(*flag));
-    named.map(|(_, name)| (*name).to_owned()).collect()
+    let set = names.iter().filter(|(flag, _)| flags.contains(*flag));
+    set.map(|(_, name)| (*name).to_owned()).collect()
 }
 
 fn told_set(set: &Set, content: &Content, limits: Limits, links: &Links) -> NftSet {

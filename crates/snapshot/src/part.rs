@@ -62,7 +62,8 @@ pub(crate) fn why(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(": {error}");
+        text += ": ";
+        text += &error.to_string();
         cause = error.source();
     }
     text
@@ -75,13 +76,13 @@ mod tests {
     #[test]
     fn what_hangs_or_fails_is_absent_with_its_reason() {
         let mut looker = Looker::new(Duration::from_millis(20));
-        let (hold, held) = mpsc::channel::<()>();
+        let (release, held) = mpsc::channel::<()>();
         let part: Part<()> = looker.look("a", move || {
             let _ = held.recv();
             Ok(().into())
         });
         assert_eq!(part, Part::Absent("it took more than 0.02 s".to_owned()));
-        drop(hold);
+        drop(release);
         let part: Part<()> = looker.look("b", || Err("no".to_owned()));
         assert_eq!(part, Part::Absent("no".to_owned()));
         let found = || Ok(Found { value: 7, notes: vec!["half of it".to_owned()] });

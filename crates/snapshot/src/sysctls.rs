@@ -59,7 +59,7 @@ const ROOT: &str = "/proc/sys";
 pub(crate) fn read() -> Result<Found<BTreeMap<String, String>>, String> {
     let mut found = BTreeMap::new();
     for path in SINGLE {
-        add(&mut found, path.split('/').map(str::to_owned).collect());
+        add(&mut found, &path.split('/').map(str::to_owned).collect::<Vec<_>>());
     }
     for (folder, names) in OF_LINKS {
         let Ok(links) = std::fs::read_dir(Path::new(ROOT).join(folder)) else { continue };
@@ -68,14 +68,14 @@ pub(crate) fn read() -> Result<Found<BTreeMap<String, String>>, String> {
             for name in names {
                 let mut path: Vec<String> = folder.split('/').map(str::to_owned).collect();
                 path.extend([link.clone(), (*name).to_owned()]);
-                add(&mut found, path);
+                add(&mut found, &path);
             }
         }
     }
     if found.is_empty() { Err(format!("{ROOT} cannot be read")) } else { Ok(found.into()) }
 }
 
-fn add(found: &mut BTreeMap<String, String>, path: Vec<String>) {
+fn add(found: &mut BTreeMap<String, String>, path: &[String]) {
     let file: PathBuf = std::iter::once(ROOT.to_owned()).chain(path.iter().cloned()).collect();
     // what is not there is not compiled in, or belongs to the first namespace
     if let Ok(value) = std::fs::read_to_string(file) {

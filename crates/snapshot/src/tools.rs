@@ -28,6 +28,7 @@ const FOLDERS: [&str; 5] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local
 /// Largest program that is read.
 const MAX_SIZE: u64 = 8 << 20;
 
+#[expect(clippy::unnecessary_wraps, reason = "as every part")]
 pub(crate) fn find() -> Result<Found<Vec<Tool>>, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> =

@@ -22,7 +22,7 @@ pub(super) fn name(message: &LinkMessage) -> (u32, String) {
 }
 
 pub(super) fn read(message: &LinkMessage, names: &Names) -> Link {
-    let named = |index: u32| names.get(&index).cloned().unwrap_or_else(|| format!("if{index}"));
+    let name_of = |index: u32| names.get(&index).cloned().unwrap_or_else(|| format!("if{index}"));
     let (index, name) = name(message);
     let mut link = Link { index, name, flags: flags(message.header.flags), ..Link::default() };
     let (mut lower, mut elsewhere) = (None, false);
@@ -33,11 +33,11 @@ pub(super) fn read(message: &LinkMessage, names: &Names) -> Link {
             LinkAttribute::Address(bytes) if !bytes.is_empty() => {
                 link.mac = Some(words::hardware(bytes));
             }
-            LinkAttribute::Controller(index) => link.master = Some(named(*index)),
+            LinkAttribute::Controller(index) => link.master = Some(name_of(*index)),
             // 0 is nothing, as for tunnels on any link
             LinkAttribute::Link(index) if *index != 0 => lower = Some(*index),
             LinkAttribute::LinkNetNsId(_) => elsewhere = true,
-            LinkAttribute::LinkInfo(info) => details(&mut link, info, &named),
+            LinkAttribute::LinkInfo(info) => details(&mut link, info, &name_of),
             LinkAttribute::PropList(properties) => {
                 link.other_names.extend(properties.iter().filter_map(|property| match property {
                     Prop::AltIfName(name) => Some(name.clone()),
@@ -51,12 +51,12 @@ pub(super) fn read(message: &LinkMessage, names: &Names) -> Link {
     if let (Some(index), false) = (lower, elsewhere)
         && index != link.index
     {
-        link.lower = Some(named(index));
+        link.lower = Some(name_of(index));
     }
     link
 }
 
-fn details(link: &mut Link, info: &[LinkInfo], named: &impl Fn(u32) -> String) {
+fn details(link: &mut Link, info: &[LinkInfo], name_of: &impl Fn(u32) -> String) {
     for part in info {
         match part {
             LinkInfo::Kind(kind) => link.kind = Some(kind.to_string()),
@@ -65,7 +65,7 @@ fn details(link: &mut Link, info: &[LinkInfo], named: &impl Fn(u32) -> String) {
                     InfoVxlan::Link(index) if *index != 0 => Some(*index),
                     _ => None,
                 });
-                link.lower = over.map(named).or(link.lower.take());
+                link.lower = over.map(name_of).or(link.lower.take());
             }
             _ => {}
         }
@@ -132,7 +132,7 @@ fn address_flags(flags: AddressFlags, prefix: Prefix) -> Vec<String> {
         (AddressFlags::Mcautojoin, "autojoin"),
         (AddressFlags::StablePrivacy, "stable-privacy"),
     ];
-    let named = names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name);
+    let set = names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name);
     let lasts = flags.contains(AddressFlags::Permanent);
-    named.chain((!lasts).then_some("dynamic")).map(str::to_owned).collect()
+    set.chain((!lasts).then_some("dynamic")).map(str::to_owned).collect()
 }

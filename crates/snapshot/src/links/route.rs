@@ -7,7 +7,7 @@ use doctor::snapshot::{Prefix, Route};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
-    RouteVia,
+    RouteProtocol, RouteVia,
 };
 
 use super::words;
@@ -23,7 +23,7 @@ pub(super) fn read(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Opt
     if header.flags.contains(RouteFlags::Cloned) {
         return None;
     }
-    let named = |index: u32| names.get(&index).cloned().unwrap_or_else(|| format!("if{index}"));
+    let name_of = |index: u32| names.get(&index).cloned().unwrap_or_else(|| format!("if{index}"));
     let mut route = Route {
         kind: words::kind(header.kind.into()),
         to: None,
@@ -31,7 +31,9 @@ pub(super) fn read(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Opt
         via: Vec::new(),
         links: Vec::new(),
         table: words::table(header.table.into()),
-        protocol: Some(words::protocol(header.protocol.into())),
+        // `ip` leaves out what a person added without saying who
+        protocol: (header.protocol != RouteProtocol::Boot)
+            .then(|| words::protocol(header.protocol.into())),
         metric: None,
         source: None,
         flags: flags(header.flags),
@@ -43,15 +45,15 @@ pub(super) fn read(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Opt
                     address(to).and_then(|to| Prefix::new(to, header.destination_prefix_length));
             }
             RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => {
-                route.via.extend(router(attribute))
+                route.via.extend(router(attribute));
             }
-            RouteAttribute::Oif(index) => route.links.push(named(*index)),
+            RouteAttribute::Oif(index) => route.links.push(name_of(*index)),
             RouteAttribute::Table(table) => route.table = words::table(*table),
             RouteAttribute::Priority(metric) => route.metric = Some(*metric),
             RouteAttribute::PrefSource(source) => route.source = address(source),
             RouteAttribute::MultiPath(hops) => {
                 for hop in hops {
-                    take_hop(&mut route, hop, &named);
+                    take_hop(&mut route, hop, &name_of);
                 }
             }
             _ => {}
@@ -61,8 +63,8 @@ pub(super) fn read(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Opt
     Some(route)
 }
 
-fn take_hop(route: &mut Route, hop: &RouteNextHop, named: &impl Fn(u32) -> String) {
-    route.links.push(named(hop.interface_index));
+fn take_hop(route: &mut Route, hop: &RouteNextHop, name_of: &impl Fn(u32) -> String) {
+    route.links.push(name_of(hop.interface_index));
     route.via.extend(hop.attributes.iter().filter_map(router));
     for (flag, name) in [
         (RouteNextHopFlags::Dead, "dead"),
@@ -98,6 +100,6 @@ fn flags(flags: RouteFlags) -> Vec<String> {
         (RouteFlags::Onlink, "onlink"),
         (RouteFlags::Linkdown, "linkdown"),
     ];
-    let named = names.iter().filter(|(flag, _)| flags.contains(*flag));
-    named.map(|(_, name)| (*name).to_owned()).collect()
+    let set = names.iter().filter(|(flag, _)| flags.contains(*flag));
+    set.map(|(_, name)| (*name).to_owned()).collect()
 }

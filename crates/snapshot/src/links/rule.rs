@@ -89,18 +89,18 @@ fn asks(message: &RuleMessage, parts: &Parts) -> String {
     if header.flags.contains(RuleFlags::Invert) {
         text += "not ";
     }
+    // writing to a String does not fail
     text += "from ";
     text += &network(parts.from, header.src_len, header.family).unwrap_or("all".to_owned());
     if let Some(to) = network(parts.to, header.dst_len, header.family) {
-        text += &format!(" to {to}");
+        let _ = write!(text, " to {to}");
     }
-    // writing to a String does not fail
     if header.tos != 0 {
         let _ = write!(text, " tos {:#x}", header.tos);
     }
     match (parts.mark, parts.mask) {
-        (mark, Some(mask)) if mask != u32::MAX => {
-            let _ = write!(text, " fwmark {:#x}/{mask:#x}", mark.unwrap_or_default());
+        (value, Some(mask)) if mask != u32::MAX => {
+            let _ = write!(text, " fwmark {:#x}/{mask:#x}", value.unwrap_or_default());
         }
         (Some(mark), _) => {
             let _ = write!(text, " fwmark {mark:#x}");

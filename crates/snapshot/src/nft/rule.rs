@@ -286,7 +286,9 @@ impl Machine<'_> {
     fn key_json(&mut self, register: Register, set: &str) -> Value {
         let len = self.around.sets.get(set).map_or(4, |(set, _)| set.key_len as usize);
         let row: Vec<Loaded> = self.registers.row(register, len).into_iter().cloned().collect();
-        row.iter().for_each(|loaded| self.implied(loaded));
+        for loaded in &row {
+            self.implied(loaded);
+        }
         // several fields of one load are several parts
         let parts: Vec<Value> = row
             .iter()

@@ -238,8 +238,8 @@ pub(super) fn flag_names(set: &Set) -> Vec<String> {
         (SetFlags::TIMEOUT, "timeout"),
         (SetFlags::EVAL, "dynamic"),
     ];
-    let named = names.iter().filter(|(flag, _)| set.flags.contains(*flag));
-    named.map(|(_, name)| (*name).to_owned()).collect()
+    let set_ones = names.iter().filter(|(flag, _)| set.flags.contains(*flag));
+    set_ones.map(|(_, name)| (*name).to_owned()).collect()
 }
 
 pub(super) fn merges(set: &Set) -> bool {

@@ -4,6 +4,7 @@
 //! `src/{datatype,ct,meta,fib,proto}.c`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Value, json};
@@ -241,8 +242,11 @@ pub(super) fn number(bytes: &[u8], host: bool) -> u64 {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("0x{digits}")
+    bytes.iter().fold("0x".to_owned(), |mut text, byte| {
+        // writing to a String does not fail
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn named(number: u64, bytes: &[u8], names: Names) -> Value {

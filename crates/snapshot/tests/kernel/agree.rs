@@ -88,9 +88,16 @@ add f 10.0.0.5,02:00:00:00:00:01
 create g hash:ip maxelem 5000
 ",
     );
-    let many: String =
-        (0..3_000).map(|n| format!("add g 10.1.{}.{}\n", n / 250, n % 250)).collect();
-    node.tool("ipset restore", &many);
+    let many: Vec<String> =
+        (0..3_000).map(|n| format!("add g 10.1.{}.{}", n / 250, n % 250)).collect();
+    node.tool(
+        "ipset restore",
+        &(many.join(
+            "
+",
+        ) + "
+"),
+    );
     let live = node.look_with(snapshot::Options {
         limits: snapshot::Limits { elements: 2_000, ..snapshot::Limits::default() },
         ..snapshot::Options::default()

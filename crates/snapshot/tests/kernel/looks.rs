@@ -1,5 +1,7 @@
 //! Looking changes nothing, says what it could not see, and what it saw can be kept.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use doctor::snapshot::{Part, Snapshot};
@@ -69,7 +71,7 @@ fn a_snapshot_read_back_is_the_same() {
 #[test]
 fn an_agent_that_hangs_costs_its_time_and_nothing_else() {
     let node = Node::new();
-    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let (release, held) = std::sync::mpsc::channel::<()>();
     let ask = move || {
         let _ = held.recv();
         Err("never".to_owned())
@@ -81,7 +83,7 @@ fn an_agent_that_hangs_costs_its_time_and_nothing_else() {
     });
     assert_eq!(live.agent, Part::Absent("it took more than 3 s".to_owned()));
     known(&live.links);
-    drop(hold);
+    drop(release);
 }
 
 #[test]
@@ -126,16 +128,51 @@ fn without_rights_parts_are_absent_with_their_reason_and_the_rest_is_there() {
             snapshot::take(Options::default())
         })
         .unwrap();
-    for (part, word) in [
+    for (seen, word) in [
         (live.nft.known().is_some(), format!("{:?}", live.nft)),
         (live.rules.legacy_v4.known().is_some(), format!("{:?}", live.rules.legacy_v4)),
         (live.ipsets.known().is_some(), format!("{:?}", live.ipsets)),
         (live.rules.nft_v6.known().is_some(), format!("{:?}", live.rules.nft_v6)),
     ] {
-        assert!(!part, "{word}");
+        assert!(!seen, "{word}");
         assert!(word.to_lowercase().contains("permi"), "{word}");
     }
     known(&live.links);
     known(&live.routes);
     known(&live.kernel);
+}
+
+#[test]
+fn rules_that_change_meanwhile_are_read_whole_or_not_at_all() {
+    let node = Node::new();
+    let rules: Vec<String> =
+        (0..200).map(|n| format!("add rule ip t c tcp dport {n} drop")).collect();
+    node.tool("nft -f -", &format!("add table ip t\nadd chain ip t c\n{}\n", rules.join("\n")));
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let done = Arc::clone(&done);
+        let write = move || {
+            let mut socket = nfnl::Socket::open().unwrap();
+            let table = nfnl::Table::new(nfnl::Family::Ip6, "other");
+            while !done.load(Ordering::Relaxed) {
+                let mut batch = nfnl::Batch::new();
+                batch.add(&table).unwrap();
+                batch.delete(&table.id()).unwrap();
+                socket.commit(&mut batch).unwrap();
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        };
+        node.0.thread("writer", write).unwrap()
+    };
+    for _ in 0..5 {
+        match node.look().nft {
+            Part::Known(nft) => {
+                assert_eq!(nft.table("ip", "t").unwrap().chain("c").unwrap().rules.len(), 200);
+                assert!(nft.table("ip6", "other").is_none());
+            }
+            Part::Absent(why) => assert!(why.contains("kept changing"), "{why}"),
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
 }

@@ -104,7 +104,9 @@ fn same(live: &NftRuleset, dumped: &NftRuleset) {
         let sorted = |sets: &[doctor::snapshot::NftSet]| {
             let mut sets = sets.to_vec();
             // nft 1.0.6 leaves it out in JSON
-            sets.iter_mut().for_each(|set| set.flags.retain(|flag| flag != "dynamic"));
+            for set in &mut sets {
+                set.flags.retain(|flag| flag != "dynamic");
+            }
             sets.sort_by(|one, other| one.name.cmp(&other.name));
             sets
         };
@@ -130,10 +132,11 @@ fn a_live_ruleset_is_what_nft_lists() {
 #[test]
 fn every_chain_that_a_long_map_leads_to_is_told() {
     let node = Node::new();
-    let chains: String = (0..300).map(|n| format!("add chain ip t c{n}\n")).collect();
+    let chains: Vec<String> = (0..300).map(|n| format!("add chain ip t c{n}")).collect();
+    let chains = chains.join("\n");
     let pairs: Vec<String> = (0..300).map(|n| format!("{n} : goto c{n}")).collect();
     let script = format!(
-        "add table ip t\n{chains}add chain ip t x\nadd rule ip t x tcp dport vmap {{ {} }}\n",
+        "add table ip t\n{chains}\nadd chain ip t x\nadd rule ip t x tcp dport vmap {{ {} }}\n",
         pairs.join(", ")
     );
     node.tool("nft -f -", &script);
@@ -162,8 +165,13 @@ fn what_has_no_type_here_is_a_condition_by_its_name() {
 #[test]
 fn a_limit_of_rules_is_kept_and_said() {
     let node = Node::new();
-    let rules: String = (0..50).map(|n| format!("add rule ip t c tcp dport {n} drop\n")).collect();
-    node.tool("nft -f -", &format!("add table ip t\nadd chain ip t c\n{rules}"));
+    let rules: Vec<String> =
+        (0..50).map(|n| format!("add rule ip t c tcp dport {n} drop")).collect();
+    let rules = rules.join(
+        "
+",
+    );
+    node.tool("nft -f -", &format!("add table ip t\nadd chain ip t c\n{rules}\n"));
     let limits = snapshot::Limits { rules: 20, ..snapshot::Limits::default() };
     let live = node.look_with(snapshot::Options { limits, ..snapshot::Options::default() });
     assert_eq!(known(&live.nft).tables[0].chains[0].rules.len(), 20);

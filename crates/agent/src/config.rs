@@ -71,6 +71,8 @@ pub struct Config {
     pub stale_after: Option<Duration>,
     /// Whether a folder, or a list, without objects is believed.
     pub empty: EmptyFolder,
+    /// How often, at most, the node's rules are checked, whoever made them; `None`: never.
+    pub host_checks: Option<Duration>,
     /// Where the journal and what is published are kept.
     pub state_dir: PathBuf,
     /// The agent's socket; `None`: the default path, if it can be had.

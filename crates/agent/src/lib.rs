@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checks;
 pub mod config;
 pub mod control;
 pub mod failpoint;

@@ -19,14 +19,16 @@ mod queries;
 
 use std::io;
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use drivers::DriverError;
 use drivers::nft::{NftDriver, NftOptions};
-use model::Reason;
+use model::{Finding, Reason};
 use thiserror::Error;
 
+use crate::checks::{self, OwnWrites};
 use crate::config::{Config, SOCKET_DEFAULT, SourceSpec};
 use crate::control::{self, Query};
 use crate::keeper::{Keeper, Ports, Settled, Step};
@@ -61,6 +63,8 @@ pub(crate) enum Input {
     Published(Vec<String>),
     /// How publishing to the API goes.
     Api(kube::Report),
+    /// What the doctor found on the node.
+    Checked(doctor::Report),
     Cut(cutter::Cut),
     Stop(i32),
 }
@@ -115,6 +119,12 @@ pub fn run(
         crate::http::serve(address, move |query| sender.send(Input::Query(query)).is_ok())
             .map_err(system("serve metrics on the given address"))?;
     }
+    if let Some(interval) = config.host_checks {
+        let sender = sender.clone();
+        let tell = move |report| sender.send(Input::Checked(report)).is_ok();
+        checks::start(interval, agent.own_writes.clone(), tell)
+            .map_err(system("start the thread of the checks"))?;
+    }
     tracing::info!(node = %config.node, "netkeep keeps this network namespace");
     agent.run(&receiver);
     Ok(())
@@ -139,6 +149,8 @@ struct Agent {
     metrics: Metrics,
     repairs: Repairs,
     publisher: Sender<publisher::Job>,
+    /// Each job of publishing has a copy: while there is one, the publisher is at work.
+    publishing: Arc<()>,
     cutter: Sender<cutter::Job>,
     sender: Sender<Input>,
     events: foreign::Events,
@@ -148,6 +160,9 @@ struct Agent {
     /// The configuration, as a person reads it.
     told_config: serde_json::Value,
     log_level: LogLevel,
+    /// What the doctor found on the node, whoever made it.
+    on_node: Vec<Finding>,
+    own_writes: OwnWrites,
     /// Whether everything that was mapped at the start was checked for stale flows.
     first_cut_done: bool,
     trouble_wait: Option<(Instant, Duration)>,
@@ -196,6 +211,7 @@ impl Agent {
             metrics: Metrics::new(),
             repairs: Repairs::default(),
             publisher,
+            publishing: Arc::default(),
             cutter,
             sender: sender.clone(),
             events: foreign::Events::NotJoined,
@@ -203,6 +219,8 @@ impl Agent {
             announcing,
             told_config,
             log_level,
+            on_node: Vec::new(),
+            own_writes: OwnWrites::default(),
             first_cut_done: false,
             trouble_wait: None,
             received: Vec::new(),
@@ -280,6 +298,7 @@ impl Agent {
             Input::Foreign(write) => self.foreign(write),
             Input::Tampered(tampered) => self.tampered(&tampered),
             Input::Published(trouble) => self.publish_trouble = trouble,
+            Input::Checked(report) => self.examined(report),
             Input::Api(report) => {
                 self.metrics.published(&report);
                 self.publish_trouble = report.trouble;
@@ -314,6 +333,7 @@ impl Agent {
         if settled.step == Step::Converged {
             self.join_events();
         }
+        self.own_writes.add(settled.transactions);
         self.announce(&settled);
         if settled.wrote() {
             let at_most = self.trim.map_or(now + TRIM_AT_MOST, |(_, at_most)| at_most);
@@ -324,16 +344,30 @@ impl Agent {
 
     /// Gives memory back that the last changes took, once there is time for it.
     fn trim(&mut self, now: Instant) {
-        if self.trim.is_some_and(|(quiet, at_most)| now >= quiet.min(at_most)) {
-            self.trim = None;
-            netns::trim_memory();
+        let Some((quiet, at_most)) = self.trim else { return };
+        if now < quiet.min(at_most) {
+            return;
         }
+        if Arc::strong_count(&self.publishing) > 1 {
+            // It frees as much again when it is done.
+            if now < at_most {
+                self.trim = Some((now + TRIM_QUIET, at_most));
+                return;
+            }
+            self.trim = Some((now + TRIM_QUIET, now + TRIM_AT_MOST));
+        } else {
+            self.trim = None;
+        }
+        netns::trim_memory();
     }
 
     /// Publishing and cutting happen on their own threads: neither may delay the next change.
     fn hand_on(&mut self, settled: Settled) {
         if !settled.publications.is_empty() {
-            let _ = self.publisher.send(publisher::Job::Publish(settled.publications));
+            let _ = self.publisher.send(publisher::Job::Publish(
+                settled.publications,
+                Arc::clone(&self.publishing),
+            ));
         }
         let in_sync = !self.keeper.core().awaits_sync();
         let mut job = cutter::Job { stale: settled.cuts, mapped: settled.mapped };

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use agent::checks::INTERVAL_DEFAULT as HOST_CHECKS_DEFAULT;
 use agent::config::{Config, EmptyFolder, STATE_DIR_DEFAULT, SourceSpec, TableOwnership};
 use model::PortRange;
 use serde::{Deserialize, Deserializer};
@@ -28,6 +29,7 @@ struct File {
     kube_stale_after: Option<u32>,
     allow_empty: Option<bool>,
     state_dir: Option<PathBuf>,
+    host_checks: Option<u32>,
     socket: Option<PathBuf>,
     metrics: Option<SocketAddr>,
     npl_port_range: Option<PortRange>,
@@ -78,7 +80,10 @@ pub(crate) fn agent(args: AgentArgs) -> Result<(Config, LevelFilter), BadUsage> 
 fn join_agent(args: AgentArgs, mut file: File) -> Result<Config, BadUsage> {
     let socket = args.socket.or(file.socket.take());
     let metrics = args.metrics.or(file.metrics.take());
-    Ok(Config { socket, metrics, ..join(args.source, file)? })
+    let host_checks = args.host_checks.or(file.host_checks.take());
+    let host_checks = host_checks.map_or(HOST_CHECKS_DEFAULT, |s| Duration::from_secs(s.into()));
+    let host_checks = Some(host_checks).filter(|interval| !interval.is_zero());
+    Ok(Config { socket, metrics, host_checks, ..join(args.source, file)? })
 }
 
 fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
@@ -97,6 +102,7 @@ fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
         empty: if empty { EmptyFolder::MeansNoObjects } else { EmptyFolder::IsUnavailable },
         state_dir: args.state_dir.or(file.state_dir).unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
         socket: None,
+        host_checks: None,
         metrics: None,
         range: args.npl_port_range.or(file.npl_port_range).unwrap_or_default(),
         ownership: match args.table.or(file.table).unwrap_or(TableArg::Exclusive) {
@@ -122,6 +128,7 @@ pub(crate) fn told(config: &Config, level: LevelFilter) -> Map<String, Json> {
     }
     say("allowEmpty", (config.empty == EmptyFolder::MeansNoObjects).into());
     say("stateDir", path(&config.state_dir));
+    say("hostChecks", config.host_checks.map_or(0, |interval| interval.as_secs()).into());
     if let Some(socket) = &config.socket {
         say("socket", path(socket));
     }

@@ -3,8 +3,10 @@
 //! Said when a step showed something that may be news: a refusal, a repair, a port that could not
 //! be had. The announcer makes one Event of the same word said often.
 
+use std::collections::BTreeSet;
+
 use kube::{Announcement, Announcer, Regarding};
-use model::{Finding, FindingCode};
+use model::{Finding, FindingCode, Severity};
 
 use super::Agent;
 use crate::keeper::Settled;
@@ -56,6 +58,29 @@ impl Agent {
         }
     }
 
+    /// Takes in what the doctor found on the node. What is new and an error is said on the Node.
+    pub(super) fn examined(&mut self, report: doctor::Report) {
+        let before = std::mem::replace(&mut self.on_node, report.findings);
+        let errors = |findings: &[Finding]| -> BTreeSet<(FindingCode, String)> {
+            let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+            errors.map(|finding| (finding.code, finding.subject.clone())).collect()
+        };
+        let known = errors(&before);
+        for finding in &self.on_node {
+            let name = (finding.code, finding.subject.clone());
+            if finding.severity != Severity::Error || known.contains(&name) {
+                continue;
+            }
+            let Finding { code, subject, message, .. } = finding;
+            tracing::error!(%code, subject, message, "the node's rules are not well");
+            if let Some(announcing) = &self.announcing {
+                let regarding = self.regarding(&announcing.node, "");
+                let reason = camel_case(code.as_str());
+                announcing.announcer.announce(announcement(finding, &reason, regarding));
+            }
+        }
+    }
+
     /// The object that a finding is about; what is about no Pod is about the Node.
     fn regarding(&self, node: &str, subject: &str) -> Regarding {
         let pod = subject.strip_prefix("Pod ").and_then(|name| name.split_once('/'));
@@ -77,6 +102,15 @@ impl Agent {
     }
 }
 
+/// `duplicate-rules` as Events write it: `DuplicateRules`.
+fn camel_case(slug: &str) -> String {
+    let word = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    };
+    slug.split('-').map(word).collect()
+}
+
 fn announcement(finding: &Finding, reason: &str, regarding: Regarding) -> Announcement {
     let Finding { subject, message, evidence, severity, .. } = finding;
     let note = match finding.code {
@@ -88,4 +122,15 @@ fn announcement(finding: &Finding, reason: &str, regarding: Regarding) -> Announ
         _ => format!("{subject}: {message}"),
     };
     Announcement { regarding, severity: *severity, reason: reason.to_owned(), note }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_becomes_a_reason_of_an_event() {
+        assert_eq!(camel_case("duplicate-rules"), "DuplicateRules");
+        assert_eq!(camel_case("x"), "X");
+    }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ const RETRY: Duration = Duration::from_secs(5);
 /// What the publisher is told.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// These files are to say so.
-    Publish(Vec<(PodRef, Patch)>),
+    /// These files are to say so. The token lives as long as the job does.
+    Publish(Vec<(PodRef, Patch)>, Arc<()>),
     /// Only these Pods (namespace, name) exist: files of others go.
     Sweep(BTreeSet<(Box<str>, Box<str>)>),
     /// Everything before this is to be done, then told.
@@ -71,7 +72,10 @@ impl Thread {
                 receiver.recv_timeout(RETRY)
             };
             match job {
-                Ok(Job::Publish(patches)) => self.publish(patches),
+                Ok(Job::Publish(patches, token)) => {
+                    self.publish(patches);
+                    drop(token);
+                }
                 Ok(Job::Sweep(pods)) => {
                     if let Outlet::Files(publisher) = &mut self.outlet {
                         let trouble = publisher.sweep(&pods);

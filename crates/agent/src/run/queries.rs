@@ -86,6 +86,7 @@ impl Agent {
     pub(super) fn findings(&self) -> Vec<Finding> {
         let mut findings = self.keeper.findings();
         findings.extend(self.repairs.findings());
+        findings.extend(self.on_node.iter().cloned());
         findings.extend(self.publish_trouble.iter().map(|trouble| {
             Finding {
                 code: FindingCode::PublishFailed,

@@ -3,7 +3,7 @@
 
 use doctor::snapshot::{NftRuleset, Part, Snapshot};
 use nfnl::Socket;
-use xt::{Family, KernelNames, Ruleset};
+use xt::{Backend, Family, KernelNames, Ruleset};
 
 use crate::part::{Looker, why};
 use crate::{Found, Limits, links::Route, module, nft};
@@ -14,27 +14,25 @@ const ATTEMPTS: u32 = 4;
 /// nf_tables in both views.
 struct Both {
     native: NftRuleset,
-    v4: Ruleset,
-    v6: Ruleset,
+    compat: [Result<Ruleset, String>; 2],
 }
 
 pub(crate) fn take(looker: &mut Looker, limits: Limits, snapshot: &mut Snapshot) {
     for family in Family::BOTH {
         let name = format!("iptables-legacy, {family}");
-        *snapshot.rules.of_mut(xt::Backend::Legacy, family) =
+        *snapshot.rules.of_mut(Backend::Legacy, family) =
             looker.look(&name, move || legacy(family));
     }
-    match looker.look("nf_tables", move || both(limits)) {
-        Part::Known(Both { native, v4, v6 }) => {
-            snapshot.nft = Part::Known(native);
-            snapshot.rules.nft_v4 = Part::Known(v4);
-            snapshot.rules.nft_v6 = Part::Known(v6);
-        }
-        Part::Absent(why) => {
-            snapshot.nft = Part::Absent(why.clone());
-            snapshot.rules.nft_v4 = Part::Absent(why.clone());
-            snapshot.rules.nft_v6 = Part::Absent(why);
-        }
+    let (native, compat) = match looker.look("nf_tables", move || both(limits)) {
+        Part::Known(Both { native, compat }) => (Part::Known(native), compat),
+        Part::Absent(why) => (Part::Absent(why.clone()), [Err(why.clone()), Err(why)]),
+    };
+    snapshot.nft = native;
+    for (family, rules) in Family::BOTH.into_iter().zip(compat) {
+        *snapshot.rules.of_mut(Backend::NftCompat, family) = match rules {
+            Ok(rules) => Part::Known(rules),
+            Err(why) => Part::Absent(why),
+        };
     }
 }
 
@@ -48,14 +46,13 @@ fn both(limits: Limits) -> Result<Found<Both>, String> {
     // rules name links by number; without the names the numbers do
     let links = Route::open().and_then(|mut route| route.names(limits.entries)).unwrap_or_default();
     let mut socket = Socket::open().map_err(|error| why(&error))?;
-    let mut notes = Vec::new();
     for attempt in 1.. {
-        let whole = once(&mut socket, limits, &links).map_err(|error| why(&error))?;
-        let (both, left_out, calm) = whole;
-        if !calm && attempt < ATTEMPTS {
+        let (both, left_out, moment) = once(&mut socket, limits, &links)?;
+        if moment == Moment::Several && attempt < ATTEMPTS {
             continue;
         }
-        if !calm {
+        let mut notes = Vec::new();
+        if moment == Moment::Several {
             notes.push(format!(
                 "the ruleset changed under each of {ATTEMPTS} attempts to read it: its parts may \
                  be of different moments"
@@ -69,18 +66,27 @@ fn both(limits: Limits) -> Result<Found<Both>, String> {
     Err("it was not read".to_owned())
 }
 
-/// Both views, how many rules were over the limit, and whether nothing moved meanwhile. Each view
-/// by itself is of one generation.
+/// Whether all of it was so at one moment. Each list by itself is of one moment in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    One,
+    Several,
+}
+
+/// Both views, and how many rules were over the limit.
 fn once(
     socket: &mut Socket,
     limits: Limits,
     links: &nft::Links,
-) -> Result<(Both, usize, bool), nfnl::Error> {
-    let (read, generation) = socket.read_consistent(|socket| nft::read(socket, limits, links))?;
+) -> Result<(Both, usize, Moment), String> {
+    let told = |error: nfnl::Error| why(&error);
+    let before = socket.generation_id().map_err(told)?;
+    let read = nft::read(socket, limits, links).map_err(told)?;
     let mut names = KernelNames::default();
-    let v4 = xt::nft::read(socket, Family::V4, &mut names)?;
-    let v6 = xt::nft::read(socket, Family::V6, &mut names)?;
-    let calm = v4.generation == generation.id && v6.generation == generation.id;
-    let both = Both { native: read.ruleset, v4: v4.ruleset, v6: v6.ruleset };
-    Ok((both, read.left_out, calm))
+    let compat = Family::BOTH.map(|family| {
+        xt::nft::read(socket, family, &mut names).map(|read| read.ruleset).map_err(told)
+    });
+    let same = socket.generation_id().map_err(told)? == before;
+    let both = Both { native: read.ruleset, compat };
+    Ok((both, read.left_out, if same { Moment::One } else { Moment::Several }))
 }

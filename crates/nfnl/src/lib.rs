@@ -80,7 +80,7 @@ pub use self::{
     expr::Expr,
     family::Family,
     object::{Named, Object, Operations, Stateful, StatefulData, StatefulId},
-    rule::{Rule, RuleId},
+    rule::{Compat, Rule, RuleId},
     set::{ByteOrder, DataType, Set, SetData, SetFlags, SetId, TypeSpec},
     socket::{Generation, Moved, Socket, SocketOptions},
     table::{Table, TableFlags, TableId},

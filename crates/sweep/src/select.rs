@@ -1,0 +1,224 @@
+//! Owns the decision which rules and chains go. Pure.
+
+mod duplicates;
+mod effect;
+
+use std::collections::BTreeSet;
+
+use doctor::owners::{self, Owner};
+use serde::Serialize;
+use xt::{Chain, ChainKind, Counters, Family, Rule, Ruleset, Table, Target, text};
+
+use crate::what::What;
+
+/// A rule that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Picked {
+    /// Of which family.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its chain.
+    pub chain: String,
+    /// Its place there, from 1.
+    pub position: u32,
+    /// As iptables-save prints it.
+    pub rule: String,
+    /// What it counted.
+    pub counters: Counters,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The kernel's name for it (nft only).
+    #[serde(skip)]
+    pub handle: Option<u64>,
+}
+
+/// A chain that goes, with all its rules.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PickedChain {
+    /// Of which family.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub chain: String,
+}
+
+/// A copy that stays, because taking it out could change what happens to packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// Of which family.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its chain.
+    pub chain: String,
+    /// Its place there, from 1.
+    pub position: u32,
+    /// As iptables-save prints it.
+    pub rule: String,
+    /// Why it stays.
+    pub why: String,
+}
+
+/// A rule that leads to a chain that should go, and is not part of what goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Referrer {
+    /// Of which family.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its chain.
+    pub chain: String,
+    /// Its place there, from 1.
+    pub position: u32,
+    /// As iptables-save prints it.
+    pub rule: String,
+    /// The chain that it leads to.
+    pub to: String,
+}
+
+/// What goes, what stays all the same, and what stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selection {
+    /// Rules that go, those of chains that go too.
+    pub rules: Vec<Picked>,
+    /// Chains that go.
+    pub chains: Vec<PickedChain>,
+    /// Copies that stay.
+    pub kept: Vec<Kept>,
+    /// Rules that must go first: nothing can be done while there are any.
+    pub referrers: Vec<Referrer>,
+}
+
+impl Selection {
+    /// Nothing goes.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.chains.is_empty()
+    }
+
+    /// Whose rules go.
+    pub fn owners(&self) -> BTreeSet<Owner> {
+        self.rules.iter().map(|picked| picked.owner).collect()
+    }
+
+    /// The part about one table; the rest stays here.
+    pub(crate) fn split_off(&mut self, family: Family, table: &str) -> Self {
+        let of = |of: Family, name: &str| of == family && name == table;
+        let Self { rules, chains, kept, referrers } = self;
+        Self {
+            rules: rules.extract_if(.., |rule| of(rule.family, &rule.table)).collect(),
+            chains: chains.extract_if(.., |chain| of(chain.family, &chain.table)).collect(),
+            kept: kept.extract_if(.., |kept| of(kept.family, &kept.table)).collect(),
+            referrers: referrers.extract_if(.., |rule| of(rule.family, &rule.table)).collect(),
+        }
+    }
+
+    /// With what another one says.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rules.extend(other.rules);
+        self.chains.extend(other.chains);
+        self.kept.extend(other.kept);
+        self.referrers.extend(other.referrers);
+    }
+}
+
+/// What goes of a rule set.
+pub fn select(ruleset: &Ruleset, what: &What) -> Selection {
+    let mut all = Selection::default();
+    for table in &ruleset.tables {
+        all.add(select_in(ruleset.family, table, what));
+    }
+    all
+}
+
+/// What goes of one table.
+pub(crate) fn select_in(family: Family, table: &Table, what: &What) -> Selection {
+    match what {
+        What::Duplicates => duplicates::select(family, table),
+        What::Of(_) | What::Match(_) => leftovers(family, table, what),
+    }
+}
+
+/// Systems by chains, and patterns.
+fn leftovers(family: Family, table: &Table, what: &What) -> Selection {
+    let goes = |chain: &&Chain| {
+        chain.kind == ChainKind::User
+            && match what {
+                What::Of(owner) => owners::of_chain(&chain.name) == *owner,
+                What::Match(pattern) => pattern.fits(&chain.name),
+                What::Duplicates => false,
+            }
+    };
+    let gone: BTreeSet<&str> =
+        table.chains.iter().filter(goes).map(|chain| chain.name.as_str()).collect();
+    let mut selection = Selection::default();
+    for chain in &table.chains {
+        for rule in &chain.rules {
+            match fate(chain, rule, &gone, what) {
+                Fate::Goes => selection.rules.push(picked(family, table, chain, rule)),
+                Fate::Stays => {}
+                Fate::Refers(to) => selection.referrers.push(Referrer {
+                    family,
+                    table: table.name.clone(),
+                    chain: chain.name.clone(),
+                    position: rule.position,
+                    rule: text::save_rule(&chain.name, rule),
+                    to: to.to_owned(),
+                }),
+            }
+        }
+    }
+    selection.chains = gone
+        .into_iter()
+        .map(|chain| PickedChain { family, table: table.name.clone(), chain: chain.to_owned() })
+        .collect();
+    selection
+}
+
+enum Fate<'a> {
+    Goes,
+    Stays,
+    Refers(&'a str),
+}
+
+fn fate<'a>(chain: &Chain, rule: &'a Rule, gone: &BTreeSet<&str>, what: &What) -> Fate<'a> {
+    if gone.contains(chain.name.as_str()) && chain.kind == ChainKind::User {
+        return Fate::Goes;
+    }
+    let to = rule.target.as_ref().and_then(Target::chain).filter(|to| gone.contains(to));
+    match (&chain.kind, what, to) {
+        // not of iptables: never touched, but it can be in the way
+        (ChainKind::Foreign { .. }, _, Some(to)) => Fate::Refers(to),
+        (ChainKind::Foreign { .. }, _, None) => Fate::Stays,
+        // the anchor of a chain that goes
+        (ChainKind::Builtin { .. }, _, Some(_)) => Fate::Goes,
+        (_, What::Match(pattern), _) if pattern.fits(&text::save_rule(&chain.name, rule)) => {
+            Fate::Goes
+        }
+        (_, _, Some(to)) => Fate::Refers(to),
+        (_, What::Of(owner), None) if owners::of_rule(&chain.name, rule) == *owner => Fate::Goes,
+        _ => Fate::Stays,
+    }
+}
+
+fn picked(family: Family, table: &Table, chain: &Chain, rule: &Rule) -> Picked {
+    Picked {
+        family,
+        table: table.name.clone(),
+        chain: chain.name.clone(),
+        position: rule.position,
+        rule: text::save_rule(&chain.name, rule),
+        counters: rule.counters.unwrap_or_default(),
+        owner: owners::of_rule(&chain.name, rule),
+        handle: rule.handle,
+    }
+}
+
+#[cfg(test)]
+mod tests;

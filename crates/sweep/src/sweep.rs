@@ -1,0 +1,269 @@
+//! Owns the course of a sweep: look, guard, back up, change, read back; again if others changed
+//! something in between.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nfnl::Socket;
+use xt::legacy::XtablesLock;
+use xt::{Backend, KernelNames};
+
+use crate::{
+    backup::{Backup, TableRecord},
+    error::SweepError,
+    guard::{Refusal, guard},
+    image::{Image, Part},
+    legacy, nft,
+    select::{Selection, select_in},
+    what::What,
+};
+
+/// Whether programs that run count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// Refuse when a program would write the rules again.
+    No,
+    /// Do it all the same.
+    Yes,
+}
+
+/// How to do it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether programs that run count.
+    pub force: Force,
+    /// The lock of legacy iptables: [`xt::legacy::LOCK_PATH`] unless the system has another one.
+    pub lock: PathBuf,
+    /// How long to wait for the lock, and to try again while others write.
+    pub patience: Duration,
+    /// How long to look whether the rules change.
+    pub watch: Duration,
+    /// Where the backup goes.
+    pub backup: PathBuf,
+    /// What the backup says when it was made.
+    pub created: String,
+}
+
+/// Where a sweep has come to; a test may end the process there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The backup is on disk; nothing is changed.
+    BackedUp,
+    /// Something is changed; nothing is read back or said.
+    Changed,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// What went.
+    pub selection: Selection,
+    /// What undoes it; none if there was nothing to do.
+    pub backup: Option<PathBuf>,
+    /// What a person may want to know.
+    pub notes: Vec<String>,
+}
+
+/// What would go, in the calling thread's network namespace. Changes nothing.
+///
+/// # Errors
+/// Of reading.
+pub fn look(backend: Backend, what: &What) -> Result<Selection, SweepError> {
+    let mut selection = Selection::default();
+    let mut names = KernelNames::default();
+    for family in xt::Family::BOTH {
+        let ruleset = match backend {
+            Backend::Legacy => xt::legacy::read(family, &mut names)?,
+            Backend::NftCompat => xt::nft::read(&mut Socket::open()?, family, &mut names)?.ruleset,
+        };
+        selection.add(crate::select::select(&ruleset, what));
+    }
+    Ok(selection)
+}
+
+/// Takes out what is asked for, and writes a backup first. `step` is told how far it is.
+///
+/// # Errors
+/// [`SweepError`]; [`SweepError::backup`] says what undoes the part that was done.
+pub fn sweep(
+    backend: Backend,
+    what: &What,
+    options: &Options,
+    step: &mut dyn FnMut(Step),
+) -> Result<Swept, SweepError> {
+    let selection = look(backend, what)?;
+    refuse_referred(&selection)?;
+    if selection.is_empty() {
+        return Ok(Swept { selection, ..Swept::default() });
+    }
+    if options.force == Force::No {
+        guard(backend, what, &selection, options.watch)?;
+    }
+    let mut course = Course::new(backend, what, options, step);
+    let result = match backend {
+        Backend::Legacy => course.legacy(),
+        Backend::NftCompat => course.nft(),
+    };
+    let Course { swept, written, .. } = course;
+    match (result, written) {
+        (Ok(()), Some(_)) => Ok(Swept { backup: Some(options.backup.clone()), ..swept }),
+        // others took it out first
+        (Ok(()), None) => Ok(swept),
+        (Err(error), Some(_)) => Err(error.after(&options.backup)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+fn refuse_referred(selection: &Selection) -> Result<(), SweepError> {
+    if selection.referrers.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Referred(selection.referrers.clone()).into())
+}
+
+struct Course<'a> {
+    what: &'a What,
+    options: &'a Options,
+    step: &'a mut dyn FnMut(Step),
+    names: KernelNames,
+    /// Tables that were changed, or may have been.
+    done: Vec<TableRecord>,
+    backup: Backup,
+    /// Tables of the backup that is on disk.
+    written: Option<Vec<TableRecord>>,
+    swept: Swept,
+    end: Instant,
+    attempts: u32,
+}
+
+/// A table of which something goes: its number, what goes, and that in words.
+type Planned = (BTreeMap<usize, Part>, Selection);
+
+impl<'a> Course<'a> {
+    fn new(
+        backend: Backend,
+        what: &'a What,
+        options: &'a Options,
+        step: &'a mut dyn FnMut(Step),
+    ) -> Self {
+        Self {
+            what,
+            options,
+            step,
+            names: KernelNames::default(),
+            done: Vec::new(),
+            backup: Backup::new(backend, what.to_string(), options.created.clone()),
+            written: None,
+            swept: Swept::default(),
+            end: Instant::now() + options.patience,
+            attempts: 0,
+        }
+    }
+
+    /// One more attempt, if there is time.
+    fn again(&mut self) -> Result<(), SweepError> {
+        self.attempts += 1;
+        if self.attempts > 1 && Instant::now() > self.end {
+            return Err(SweepError::Unsettled { attempts: self.attempts - 1 });
+        }
+        Ok(())
+    }
+
+    fn plan<'i>(&self, images: impl Iterator<Item = &'i Image>) -> Result<Planned, SweepError> {
+        let (mut parts, mut all) = (BTreeMap::new(), Selection::default());
+        for (number, image) in images.enumerate() {
+            let selection = select_in(image.family, &image.table, self.what);
+            let part = Part::of(&selection, image.family, &image.table.name);
+            if !part.is_empty() {
+                parts.insert(number, part);
+            }
+            all.add(selection);
+        }
+        refuse_referred(&all)?;
+        Ok((parts, all))
+    }
+
+    /// Writes the backup unless the one on disk is the same.
+    fn back_up(&mut self, images: &[&Image], parts: &BTreeMap<usize, Part>) -> Result<(), SweepError> {
+        let mut tables = self.done.clone();
+        for (number, part) in parts {
+            if let Some(image) = images.get(*number) {
+                tables.push(image.record(part, &mut self.names));
+            }
+        }
+        if self.written.as_ref() == Some(&tables) {
+            return Ok(());
+        }
+        self.backup.tables.clone_from(&tables);
+        self.backup.write(&self.options.backup)?;
+        self.written = Some(tables);
+        (self.step)(Step::BackedUp);
+        Ok(())
+    }
+
+    fn note(&mut self, selection: Selection, notes: Vec<String>) {
+        self.swept.selection.add(selection);
+        self.swept.notes.extend(notes);
+    }
+
+    fn legacy(&mut self) -> Result<(), SweepError> {
+        let lock = XtablesLock::acquire(&self.options.lock, self.options.patience)?;
+        'again: loop {
+            self.again()?;
+            let tables = legacy::read(&mut self.names)?;
+            let images: Vec<&Image> = tables.iter().map(|table| &table.image).collect();
+            let (parts, mut selection) = self.plan(images.iter().copied())?;
+            if parts.is_empty() {
+                return Ok(());
+            }
+            self.back_up(&images, &parts)?;
+            for (number, part) in &parts {
+                let Some(table) = tables.get(*number) else { continue };
+                let record = table.image.record(part, &mut self.names);
+                match legacy::take_out(table, part, &lock)? {
+                    legacy::Outcome::Changed => continue 'again,
+                    legacy::Outcome::Done(notes) => {
+                        (self.step)(Step::Changed);
+                        self.done.push(record);
+                        let (family, name) = (table.image.family, &table.image.table.name);
+                        let done = selection.split_off(family, name);
+                        self.note(done, notes);
+                    }
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    fn nft(&mut self) -> Result<(), SweepError> {
+        let mut socket = Socket::open()?;
+        loop {
+            self.again()?;
+            let read = match nft::read(&mut socket, &mut self.names) {
+                Ok(read) => read,
+                // others write all the time: as long as there is patience
+                Err(SweepError::Unsettled { .. } | SweepError::Nft(nfnl::Error::Changing { .. })) => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let (parts, selection) = self.plan(read.images.iter())?;
+            if parts.is_empty() {
+                return Ok(());
+            }
+            let images: Vec<&Image> = read.images.iter().collect();
+            self.back_up(&images, &parts)?;
+            match nft::take_out(&mut socket, &read, &parts)? {
+                nft::Outcome::Done(notes) => {
+                    (self.step)(Step::Changed);
+                    self.note(selection, notes);
+                    return Ok(());
+                }
+                nft::Outcome::Changed => {}
+                // it may have happened: what it took out stays in the backup
+                nft::Outcome::Unknown => self.done = self.written.clone().unwrap_or_default(),
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Sweeps against the real kernel and the real iptables, each test in a network namespace of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy sees only the #[test] functions as tests
+
+mod backup;
+mod killed;
+mod others;
+mod rules;
+mod selections;
+mod size;
+mod support;

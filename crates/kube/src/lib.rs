@@ -24,6 +24,8 @@ mod door;
 mod gate;
 mod known;
 mod lines;
+#[doc(hidden)]
+pub mod offline;
 mod once;
 mod publish;
 mod request;

@@ -62,7 +62,7 @@ impl Lines {
         }
     }
 
-    fn take(&mut self, mut data: &[u8]) -> Result<Vec<(String, Encoding)>, ApiError> {
+    pub(crate) fn take(&mut self, mut data: &[u8]) -> Result<Vec<(String, Encoding)>, ApiError> {
         let mut lines = Vec::new();
         while let Some(end) = data.iter().position(|byte| *byte == b'\n') {
             let (line, after) = data.split_at(end);

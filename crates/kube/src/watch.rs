@@ -75,6 +75,8 @@ pub(crate) struct Watch<'s, 'l> {
     version: Option<String>,
     older: u32,
     backoff: Backoff,
+    /// Whether a list was ever believed: until then the kernel knows more than we do.
+    believed: bool,
     /// Whether nobody believes that the list is empty.
     emptied: bool,
     /// When to ask again whether it still is.
@@ -106,6 +108,7 @@ impl<'s, 'l> Watch<'s, 'l> {
             version: None,
             older: 0,
             backoff: Backoff::new(RETRY.0, RETRY.1),
+            believed: false,
             emptied: false,
             doubt_until: None,
             old: Vec::new(),
@@ -310,14 +313,15 @@ impl<'s, 'l> Watch<'s, 'l> {
         self.doubts = 0;
         self.lost = 0;
         self.complete = true;
-        let first = self.version.replace(version.to_owned()).is_none();
-        if self.known.listed() == 0 && self.is_unbelievable(first) {
+        self.version = Some(version.to_owned());
+        if self.known.listed() == 0 && self.is_unbelievable() {
             self.known.give_up_list();
             self.doubt();
             return Ok(());
         }
         self.backoff.reset();
         self.emptied = false;
+        self.believed = true;
         self.doubt_until = None;
         let mut events = std::mem::take(&mut self.old);
         events.extend(self.known.end_list());
@@ -335,8 +339,8 @@ impl<'s, 'l> Watch<'s, 'l> {
     }
 
     /// Whether an empty list contradicts what we know.
-    fn is_unbelievable(&self, first: bool) -> bool {
-        let known = self.known.count() > 0 || (first && self.options.adopted);
+    fn is_unbelievable(&self) -> bool {
+        let known = self.known.count() > 0 || (!self.believed && self.options.adopted);
         known && self.options.empty == EmptyList::IsDoubted
     }
 

@@ -20,6 +20,21 @@ const KERNEL_FACING: [&str; 9] = [
     "netkeep-cli",
 ];
 
+/// The scenarios that are the same wherever objects come from: they run a second time with an API
+/// server in the folder's place. It takes minutes, so rootless runs leave it out; the tests of a
+/// cluster (`cluster`) are rootless too.
+const SCENARIOS: [&str; 9] = [
+    "datapath",
+    "flows",
+    "foreign",
+    "kill",
+    "ownership",
+    "ports",
+    "publishing",
+    "restart",
+    "scale",
+];
+
 /// Runs all steps and prints a summary.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let (only_rootless, extra) = match args.split_first() {
@@ -51,6 +66,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         Privilege::Root => {
             let tests = scoped(extra, workspace());
             steps.run("tests (root)", || succeed(cargo().arg("test").args(&tests)));
+            steps.run("scenarios by the API", scenarios_by_the_api);
             rootless_tests(&mut steps, &scoped(extra, kernel_facing()));
             // The profile of the tests before, so that only the last crate is built anew; the
             // image that is delivered differs from it in optimisation alone.
@@ -58,6 +74,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         }
     }
     steps.finish()
+}
+
+fn scenarios_by_the_api() -> Result<()> {
+    let binaries = SCENARIOS.iter().flat_map(|name| ["--test", name]);
+    let mut tests = cargo();
+    tests.args(["test", "--no-fail-fast", "--package", "netkeep-cli"]).args(binaries);
+    succeed(tests.env("NETKEEP_TEST_SOURCE", "kube"))
 }
 
 fn rootless_tests(steps: &mut Steps, args: &[String]) {
@@ -96,6 +119,14 @@ mod tests {
         assert_eq!(scoped(&extra, workspace()), ["--no-fail-fast", "-p", "netkeep-plan"]);
         let after = ["--".to_owned(), "-p".to_owned()];
         assert_eq!(scoped(&after, workspace()), ["--no-fail-fast", "--workspace", "--", "-p"]);
+    }
+
+    #[test]
+    fn every_scenario_exists() {
+        let tests = crate::root().join("crates/cli/tests");
+        for name in SCENARIOS {
+            assert!(tests.join(name).with_extension("rs").is_file(), "{name}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod sockets;
 mod text;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
@@ -83,6 +83,8 @@ pub struct Assembler {
     /// Links by name, and the one that details belong to.
     pub(crate) links: BTreeMap<String, usize>,
     pub(crate) open_link: Option<usize>,
+    /// Kinds of entries that there is no more room for, said already.
+    full: BTreeSet<String>,
     unnoted: usize,
 }
 
@@ -101,6 +103,7 @@ impl Assembler {
             rules: 0,
             links: BTreeMap::new(),
             open_link: None,
+            full: BTreeSet::new(),
             unnoted: 0,
         }
     }
@@ -118,7 +121,10 @@ impl Assembler {
                 Ok(())
             }
             decode::Kind::Empty => {
-                self.skip(name, 0, "it is empty");
+                // a tool that had nothing to say, if the name says which
+                if !text::empty_output(&mut self.snapshot, name, false) {
+                    self.skip(name, 0, "it is empty");
+                }
                 Ok(())
             }
             decode::Kind::Binary(what) => {
@@ -149,7 +155,7 @@ impl Assembler {
     /// Whether there is room for one more of `held`; says so once if not.
     pub(crate) fn room(&mut self, held: usize, file: &str, line: usize, what: &str) -> bool {
         let limit = self.limits.entries;
-        if held == limit {
+        if held == limit && self.full.insert(what.to_owned()) {
             self.skip(file, line, format!("more than {limit} {what}: the rest is left out"));
         }
         held < limit

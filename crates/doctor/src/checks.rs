@@ -19,6 +19,7 @@ mod incompatible_native_rule;
 mod interval_overlap;
 mod ip_on_enslaved_nic;
 mod legacy_without_binary;
+mod local_table_moved;
 mod lock_held;
 mod mark_without_masquerade;
 mod masquerade_without_mark_clear;
@@ -104,6 +105,7 @@ checks! {
     flow_restore_wait FlowRestoreWait,
     gateway_state_lost GatewayStateLost,
     default_route_lost DefaultRouteLost,
+    local_table_moved LocalTableMoved,
     routing_rules_lost RoutingRulesLost,
     duplicate_routing_rules DuplicateRoutingRules,
     bridge_nf_call_off BridgeNfCallOff,

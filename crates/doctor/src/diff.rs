@@ -86,7 +86,10 @@ impl Diff {
 /// Compares two snapshots.
 pub fn diff(a: &Snapshot, b: &Snapshot) -> Diff {
     let mut result = Diff::default();
-    let (mut a, mut b) = (lines::of(a), lines::of(b));
+    // what only one of them says about the node would make the same text two
+    let links = a.links.known().is_some() && b.links.known().is_some();
+    let routes = a.routes.known().is_some() && b.routes.known().is_some();
+    let (mut a, mut b) = (lines::of(a, links, routes), lines::of(b, links, routes));
     let parts: std::collections::BTreeSet<&str> =
         a.absent.keys().chain(b.absent.keys()).copied().collect();
     for part in parts {
@@ -113,8 +116,7 @@ pub fn diff(a: &Snapshot, b: &Snapshot) -> Diff {
             groups.entry(owner).or_default().push(change);
         }
     }
-    result.groups =
-        groups.into_iter().map(|(owner, changes)| Group { owner, changes }).collect();
+    result.groups = groups.into_iter().map(|(owner, changes)| Group { owner, changes }).collect();
     result
 }
 
@@ -154,7 +156,13 @@ fn order(
             counts.get(line).is_some_and(|(old, new)| *old > 0 && *new > 0)
         };
         let mut seen = std::collections::BTreeSet::new();
-        lines.lines.iter().filter(both).filter(|line| seen.insert((*line).clone())).cloned().collect()
+        lines
+            .lines
+            .iter()
+            .filter(both)
+            .filter(|line| seen.insert((*line).clone()))
+            .cloned()
+            .collect()
     };
     let (old, new): (Vec<(String, String)>, Vec<(String, String)>) = (common(old), common(new));
     let at = old.iter().zip(&new).position(|(old, new)| old != new)?;

@@ -207,7 +207,10 @@ pub fn ends(rule: &Rule) -> bool {
             | Target::Tproxy(_),
         ) => true,
         Some(Target::Verbatim { name, .. } | Target::Unknown { name, .. }) => {
-            matches!(name.as_str(), "NFQUEUE" | "REJECT" | "DNAT" | "SNAT" | "MASQUERADE" | "NETMAP")
+            matches!(
+                name.as_str(),
+                "NFQUEUE" | "REJECT" | "DNAT" | "SNAT" | "MASQUERADE" | "NETMAP"
+            )
         }
         _ => false,
     }

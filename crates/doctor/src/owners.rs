@@ -102,7 +102,10 @@ impl fmt::Display for Owner {
 fn find(table: &[(Owner, &[&str])], name: &str) -> Option<Owner> {
     // the longest prefix wins: OVN-KUBE- is not Kube-OVN's
     let prefixes = table.iter().flat_map(|(owner, all)| all.iter().map(move |one| (*one, *owner)));
-    prefixes.filter(|(prefix, _)| name.starts_with(prefix)).max_by_key(|(p, _)| p.len()).map(|f| f.1)
+    prefixes
+        .filter(|(prefix, _)| name.starts_with(prefix))
+        .max_by_key(|(p, _)| p.len())
+        .map(|f| f.1)
 }
 
 /// Whose a chain of iptables is.
@@ -140,14 +143,39 @@ pub fn of_rule(chain: &str, rule: &Rule) -> Owner {
 
 /// Links that belong to Pods, containers or overlays, not to the node's own network.
 const POD_SIDE: [&str; 27] = [
-    "cni", "docker", "veth", "cali", "flannel", "lxc", "cilium", "tunl0", "vxlan", "antrea-",
-    "kube-", "nodelocaldns", "weave", "ovn", "virbr", "podman", "lxdbr", "tap", "dummy", "genev",
-    "gre", "wg", "tailscale", "eni", "ovs-system", "kube-ipvs", "mpqemubr",
+    "cni",
+    "docker",
+    "veth",
+    "cali",
+    "flannel",
+    "lxc",
+    "cilium",
+    "tunl0",
+    "vxlan",
+    "antrea-",
+    "kube-",
+    "nodelocaldns",
+    "weave",
+    "ovn",
+    "virbr",
+    "podman",
+    "lxdbr",
+    "tap",
+    "dummy",
+    "genev",
+    "gre",
+    "wg",
+    "tailscale",
+    "eni",
+    "ovs-system",
+    "kube-ipvs",
+    "mpqemubr",
 ];
 
 /// Whether a link is of that kind, by its kind or its name.
 pub fn is_pod_side_link(link: &Link) -> bool {
-    let by_kind = matches!(link.kind.as_deref(), Some("vxlan" | "dummy" | "ipip" | "geneve" | "tun"));
+    let by_kind =
+        matches!(link.kind.as_deref(), Some("vxlan" | "dummy" | "ipip" | "geneve" | "tun"));
     by_kind || is_pod_side_name(&link.name)
 }
 

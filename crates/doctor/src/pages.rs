@@ -52,6 +52,7 @@ pages! {
     MasqueradeWithoutMarkClear "masquerade-without-mark-clear",
     MarkWithoutMasquerade "mark-without-masquerade",
     DefaultRouteLost "default-route-lost",
+    LocalTableMoved "local-table-moved",
     RoutingRulesLost "routing-rules-lost",
     DuplicateRoutingRules "duplicate-routing-rules",
     PartialRestore "partial-restore",

@@ -127,6 +127,8 @@ codes! {
     DefaultRouteLost = "default-route-lost",
     /// No routing rule looks up a table without which nothing can be reached.
     RoutingRulesLost = "routing-rules-lost",
+    /// The table of the node's own addresses is not asked first.
+    LocalTableMoved = "local-table-moved",
     /// Routing rules that say the same.
     DuplicateRoutingRules = "duplicate-routing-rules",
     /// A restore of rules stopped in the middle.

@@ -10,26 +10,28 @@ pub(super) fn starts(line: &str) -> bool {
 
 fn starts_save(line: &str) -> bool {
     let mut words = line.split(' ');
-    let typed = |kind: &str| kind.contains(':') && kind.starts_with(|c: char| c.is_ascii_lowercase());
+    let typed =
+        |kind: &str| kind.contains(':') && kind.starts_with(|c: char| c.is_ascii_lowercase());
     words.next() == Some("create") && words.nth(1).is_some_and(typed)
 }
 
 pub(super) fn take(all: &mut Assembler, file: &str, at: usize, line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let (limit, elements) = (all.limits.entries, all.limits.elements);
-    let mut full = false;
-    let taken = all.snapshot.ipsets.fill(|sets| match words.as_slice() {
+    let elements = all.limits.elements;
+    let held = all.snapshot.ipsets.known().map_or(0, Vec::len);
+    let begins = matches!(words.first(), Some(&("create" | "Name:")));
+    if begins && !all.room(held, file, at, "sets") {
+        return true;
+    }
+    all.snapshot.ipsets.fill(|sets| match words.as_slice() {
         ["create", name, kind, ..] => {
-            full = sets.len() == limit;
-            if sets.len() < limit {
-                sets.push(IpSet {
-                    name: (*name).to_owned(),
-                    kind: (*kind).to_owned(),
-                    family: after(&words, "family").map(str::to_owned),
-                    limit: after(&words, "maxelem").and_then(|limit| limit.parse().ok()),
-                    ..IpSet::default()
-                });
-            }
+            sets.push(IpSet {
+                name: (*name).to_owned(),
+                kind: (*kind).to_owned(),
+                family: after(&words, "family").map(str::to_owned),
+                limit: after(&words, "maxelem").and_then(|limit| limit.parse().ok()),
+                ..IpSet::default()
+            });
             true
         }
         ["add", name, element, ..] => {
@@ -51,17 +53,13 @@ pub(super) fn take(all: &mut Assembler, file: &str, at: usize, line: &str) -> bo
             Some(set) => take_listed(set, &words, elements),
             None => false,
         },
-    });
-    if full {
-        all.skip(file, at, format!("more than {limit} sets: the rest is left out"));
-    }
-    taken
+    })
 }
 
 /// A line of `ipset list` below the name.
 fn take_listed(set: &mut IpSet, words: &[&str], elements: usize) -> bool {
     match words {
-        ["Type:", kind] => set.kind = (*kind).to_owned(),
+        ["Type:", kind] => (*kind).clone_into(&mut set.kind),
         ["Header:", header @ ..] => {
             set.family = after(header, "family").map(str::to_owned);
             set.limit = after(header, "maxelem").and_then(|limit| limit.parse().ok());

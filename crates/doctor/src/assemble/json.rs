@@ -20,13 +20,20 @@ pub(super) fn read<R: Read>(all: &mut Assembler, file: &str, input: &mut Decoded
     };
     let object = start.trim_start().starts_with('{');
     let (rest, before) = input.rest();
-    let result = if start.contains("\"nftables\"") {
+    let first = start.trim_start().trim_start_matches('{').trim_start();
+    let result = if first.starts_with("\"nftables\"") {
         read_nft(all, file, rest)
-    } else if object && start.contains("\"version\"") {
+    } else if first.starts_with("\"version\"") {
         serde_json::from_reader(rest).map(|snapshot| take_snapshot(all, file, snapshot))
     } else if object {
         serde_json::from_reader::<_, Value>(rest).map(|value| {
-            if !take_object(all, file, &value) {
+            // a snapshot whose keys somebody sorted
+            if value.get("version").is_some() && value.get("rules").is_some() {
+                match serde_json::from_value(value) {
+                    Ok(snapshot) => take_snapshot(all, file, snapshot),
+                    Err(error) => all.skip(file, 0, format!("no snapshot: {error}")),
+                }
+            } else if !take_object(all, file, &value) {
                 all.skip(file, 0, "JSON of no kind that is known here");
             }
         })
@@ -184,7 +191,11 @@ fn take_item(all: &mut Assembler, file: &str, item: &Value) -> bool {
             Family::V6 => &mut all.snapshot.routing_rules.v6,
         };
         let limit = all.limits.entries;
-        rules.fill(|rules| if rules.len() < limit { rules.push(rule) });
+        rules.fill(|rules| {
+            if rules.len() < limit {
+                rules.push(rule);
+            }
+        });
         return true;
     }
     if has("dst") && has("state") {
@@ -236,7 +247,8 @@ fn address(item: &Value) -> Option<Address> {
 
 fn json_route(item: &Value, file: &str) -> Option<Route> {
     let to = destination(&text_of(item, "dst")?)?;
-    let hops = item.get("nexthops").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let hops =
+        item.get("nexthops").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let each = || std::iter::once(item).chain(hops);
     let gateway = |hop: &Value| {
         let via = hop.get("via").and_then(|via| text_of(via, "host"));
@@ -244,10 +256,10 @@ fn json_route(item: &Value, file: &str) -> Option<Route> {
     };
     let via: Vec<IpAddr> = each().filter_map(gateway).collect();
     let named_six = file.contains("ip6") || file.contains("ip-6") || file.contains("ipv6");
-    let six = to.map(|to| to.address).or(via.first().copied()).map_or(
-        item.get("pref").is_some() || named_six,
-        |address| address.is_ipv6(),
-    );
+    let six = to
+        .map(|to| to.address)
+        .or(via.first().copied())
+        .map_or(item.get("pref").is_some() || named_six, |address| address.is_ipv6());
     Some(Route {
         kind: text_of(item, "type").unwrap_or_else(|| "unicast".to_owned()),
         to,
@@ -270,12 +282,13 @@ fn rule(item: &Value) -> Option<RoutingRule> {
     let not = if item.get("not").is_some() { "not " } else { "" };
     let mut asks = format!("{not}from {from}");
     if let Some(to) = text_of(item, "dst") {
-        asks += &format!(" to {to}");
+        asks += " to ";
+        asks += &to;
         asks += &text_of(item, "dstlen").map_or(String::new(), |length| format!("/{length}"));
     }
     if let Some(mark) = text_of(item, "fwmark") {
         let mask = text_of(item, "fwmask").map_or(String::new(), |mask| format!("/{mask}"));
-        asks += &format!(" fwmark {mark}{mask}");
+        asks = format!("{asks} fwmark {mark}{mask}");
     }
     for (key, word) in [("iif", "iif"), ("oif", "oif"), ("ipproto", "ipproto"), ("tos", "tos")] {
         asks += &text_of(item, key).map_or(String::new(), |value| format!(" {word} {value}"));

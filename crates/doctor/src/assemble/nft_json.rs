@@ -114,7 +114,8 @@ impl Document<'_> {
             return *at;
         }
         let at = self.all.snapshot.nft.fill(|nft| {
-            let table = NftTable { family: key.0.clone(), name: key.1.clone(), ..NftTable::default() };
+            let table =
+                NftTable { family: key.0.clone(), name: key.1.clone(), ..NftTable::default() };
             nft.tables.push(table);
             nft.tables.len() - 1
         });
@@ -184,7 +185,7 @@ impl Document<'_> {
         };
         let elements = body.get("elem").and_then(Value::as_array);
         let elements = elements.map(Vec::as_slice).unwrap_or_default();
-        let mut targets: Vec<String> = elements.iter().flat_map(chains_of).collect();
+        let mut targets: Vec<String> = elements.iter().filter_map(chains_of).collect();
         targets.sort();
         targets.dedup();
         let set = NftSet {

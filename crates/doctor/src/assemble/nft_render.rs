@@ -79,12 +79,12 @@ fn one(expression: &Value, rule: &mut NftRule) -> Option<String> {
             Some(prefix) => format!("log prefix {prefix}"),
             None => "log".to_owned(),
         },
-        _ => verdict(kind, body, rule)?,
+        _ => verdict(kind, body, rule),
     };
     Some(text)
 }
 
-fn verdict(kind: &str, body: &Value, rule: &mut NftRule) -> Option<String> {
+fn verdict(kind: &str, body: &Value, rule: &mut NftRule) -> String {
     let target = || body.get("target").and_then(Value::as_str).unwrap_or_default().to_owned();
     let to = || {
         let address = body.get("addr").map(value).unwrap_or_default();
@@ -105,13 +105,13 @@ fn verdict(kind: &str, body: &Value, rule: &mut NftRule) -> Option<String> {
         "dnat" => (Verdict::Dnat(to()), format!("dnat to {}", to())),
         "snat" => (Verdict::Snat(to()), format!("snat to {}", to())),
         "redirect" => (Verdict::Redirect(to()), format!("redirect to {}", to())),
-        _ => return Some(format!("{kind} {}", short_json(body))),
+        _ => return format!("{kind} {}", short_json(body)),
     };
     if let Verdict::Jump(chain) | Verdict::Goto(chain) = &verdict {
         rule.targets.push(chain.clone());
     }
     rule.verdict = Some(verdict);
-    Some(text)
+    text
 }
 
 fn matched(body: &Value) -> String {
@@ -135,9 +135,8 @@ fn notice(expression: &Value, rule: &mut NftRule) {
         Value::Object(fields) => {
             for (key, body) in fields {
                 match key.as_str() {
-                    "concat" | "map" => rule.native = true,
                     // states and flags are lists in JSON, and one mask in the kernel
-                    "set" => rule.native = true,
+                    "concat" | "map" | "set" => rule.native = true,
                     "jump" | "goto" => {
                         rule.targets
                             .extend(body.get("target").and_then(Value::as_str).map(str::to_owned));
@@ -174,7 +173,9 @@ fn object(kind: &str, body: &Value) -> String {
     let of = |key: &str| body.get(key).map(value).unwrap_or_default();
     let items = || body.as_array().map(Vec::as_slice).unwrap_or_default();
     match kind {
-        "payload" if body.get("protocol").is_some() => format!("{} {}", of("protocol"), of("field")),
+        "payload" if body.get("protocol").is_some() => {
+            format!("{} {}", of("protocol"), of("field"))
+        }
         "payload" => format!("@{},{},{}", of("base"), of("offset"), of("len")),
         "meta" => match of("key").as_str() {
             key @ ("iif" | "oif" | "iifname" | "oifname") => key.to_owned(),
@@ -250,7 +251,8 @@ mod tests {
 
     #[test]
     fn chains_inside_maps_are_targets() {
-        let rule = read(&json!([{"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}},
+        let rule =
+            read(&json!([{"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}},
             "data": {"set": [[80, {"goto": {"target": "web"}}], [81, {"drop": null}]]}}}]));
         assert_eq!(rule.text, "tcp dport vmap { 80 : goto web, 81 : drop }");
         assert_eq!(rule.targets, ["web"]);

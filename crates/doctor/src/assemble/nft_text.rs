@@ -49,7 +49,8 @@ impl Reader {
     pub(super) fn new(all: &mut Assembler, _: &str, _: usize, line: &str) -> Self {
         all.snapshot.nft.fill(|_| ());
         let (family, name) = header(line).unwrap_or_default();
-        let table = NftTable { family: family.to_owned(), name: name.to_owned(), ..NftTable::default() };
+        let table =
+            NftTable { family: family.to_owned(), name: name.to_owned(), ..NftTable::default() };
         Self { table, inside: Inside::Table, pending: String::new(), full: false }
     }
 
@@ -113,7 +114,7 @@ impl Reader {
         }
         if let Some(base) = base(line) {
             chain.base = Some(base);
-        } else if !line.is_empty() && !(self.pending.is_empty() && line.starts_with("comment ")) {
+        } else if !(line.is_empty() || self.pending.is_empty() && line.starts_with("comment ")) {
             if !self.pending.is_empty() {
                 self.pending.push(' ');
             }
@@ -177,9 +178,8 @@ impl Reader {
         }
         let table = self.table;
         all.snapshot.nft.fill(|nft| {
-            let same = |known: &&mut NftTable| {
-                known.family == table.family && known.name == table.name
-            };
+            let same =
+                |known: &&mut NftTable| known.family == table.family && known.name == table.name;
             match nft.tables.iter_mut().find(same) {
                 Some(known) => complete(known, &table),
                 None => nft.tables.push(table),
@@ -214,8 +214,7 @@ fn base(line: &str) -> Option<NftBase> {
         "dstnat" => -100,
         "filter" => 0,
         "security" => 50,
-        "srcnat" => 100,
-        "out" => 100,
+        "srcnat" | "out" => 100,
         number => number.parse().unwrap_or_default(),
     };
     let offset = words.get(at + 3).and_then(|offset| offset.parse::<i32>().ok());

@@ -16,7 +16,8 @@ pub(super) fn starts(line: &str) -> bool {
 
 fn is_uuid(line: &str) -> bool {
     let lengths: Vec<usize> = line.trim_end().split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12] && line.trim_end().bytes().all(|c| c.is_ascii_hexdigit() || c == b'-')
+    lengths == [8, 4, 4, 4, 12]
+        && line.trim_end().bytes().all(|c| c.is_ascii_hexdigit() || c == b'-')
 }
 
 #[derive(Default)]
@@ -39,7 +40,7 @@ impl Reader {
             return true;
         }
         if let Some(name) = trimmed.strip_prefix("Bridge ") {
-            self.bridge = name.trim_matches('"').to_owned();
+            name.trim_matches('"').clone_into(&mut self.bridge);
             return true;
         }
         if let Some(name) = trimmed.strip_prefix("Port ") {

@@ -10,16 +10,43 @@ use crate::snapshot::{Address, Link, Neighbour, Route, RoutingRule};
 
 /// Kinds of routes that stand before the destination.
 const KINDS: [&str; 10] = [
-    "unicast", "local", "broadcast", "multicast", "anycast", "throw", "unreachable", "prohibit",
-    "blackhole", "nat",
+    "unicast",
+    "local",
+    "broadcast",
+    "multicast",
+    "anycast",
+    "throw",
+    "unreachable",
+    "prohibit",
+    "blackhole",
+    "nat",
 ];
 /// States of neighbours, as ip prints them.
 const NUD: [&str; 8] =
     ["PERMANENT", "NOARP", "REACHABLE", "STALE", "NONE", "INCOMPLETE", "DELAY", "FAILED"];
 /// Kinds of links that `ip -d` prints at the start of a line below the link.
 const LINK_KINDS: [&str; 21] = [
-    "bridge", "veth", "vxlan", "vlan", "bond", "dummy", "ipip", "sit", "gre", "gretap", "geneve",
-    "macvlan", "ipvlan", "tun", "wireguard", "vrf", "openvswitch", "ifb", "erspan", "xfrm", "vti",
+    "bridge",
+    "veth",
+    "vxlan",
+    "vlan",
+    "bond",
+    "dummy",
+    "ipip",
+    "sit",
+    "gre",
+    "gretap",
+    "geneve",
+    "macvlan",
+    "ipvlan",
+    "tun",
+    "wireguard",
+    "vrf",
+    "openvswitch",
+    "ifb",
+    "erspan",
+    "xfrm",
+    "vti",
 ];
 
 /// `2: eth0@if5: <BROADCAST,UP> mtu 1500 …`
@@ -31,10 +58,10 @@ pub(super) fn starts_link(line: &str) -> bool {
 
 pub(super) fn take_link(all: &mut Assembler, file: &str, at: usize, line: &str) -> bool {
     if starts_link(line) {
-        let Some(link) = link(line) else { return false };
+        let Some(found) = link(line) else { return false };
         let held = all.snapshot.links.known().map_or(0, Vec::len);
         if all.room(held, file, at, "links") {
-            add_link(all, link);
+            add_link(all, found);
         }
         return true;
     }
@@ -44,8 +71,8 @@ pub(super) fn take_link(all: &mut Assembler, file: &str, at: usize, line: &str) 
     let words: Vec<&str> = line.split_whitespace().collect();
     let Some(at) = all.open_link else { return false };
     all.snapshot.links.fill(|links| {
-        let Some(link) = links.get_mut(at) else { return false };
-        detail(link, &words);
+        let Some(open) = links.get_mut(at) else { return false };
+        detail(open, &words);
         true
     })
 }
@@ -85,7 +112,7 @@ fn link(line: &str) -> Option<Link> {
         // a peer in another namespace has no name, only a number
         Some((name, lower)) if is_number_of_peer(lower) || lower == "NONE" => (name, None),
         Some((name, lower)) => (name, Some(lower.to_owned())),
-        None => (line.splitn(3, ": ").nth(1)?, None),
+        None => (line.split(": ").nth(1)?, None),
     };
     let rest = parts.next()?;
     let (flags, rest) = rest.strip_prefix('<')?.split_once('>')?;
@@ -167,8 +194,9 @@ fn route(line: &str) -> Option<Route> {
         _ => ("unicast", words.as_slice()),
     };
     let to = destination(words.first()?)?;
-    let keys =
-        ["via", "dev", "proto", "nhid", "table", "metric", "scope", "src", "encap", "onlink", "mtu"];
+    let keys = [
+        "via", "dev", "proto", "nhid", "table", "metric", "scope", "src", "encap", "onlink", "mtu",
+    ];
     let follows = words.get(1).is_none_or(|key| keys.contains(key) || *key == "nexthop");
     if !follows || words.len() == 1 && kind == "unicast" && to.is_some() {
         return None;
@@ -194,7 +222,7 @@ fn route(line: &str) -> Option<Route> {
     })
 }
 
-/// `32766:	from all lookup main`
+/// `32766: from all lookup main`
 pub(super) fn starts_rule(line: &str) -> bool {
     rule(line).is_some()
 }
@@ -241,7 +269,7 @@ pub(super) fn starts_neighbour(line: &str) -> bool {
 
 fn neighbour(line: &str) -> Option<Neighbour> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [address, "dev", link, .., last] = words.as_slice() else { return None };
+    let [address, "dev", by, .., last] = words.as_slice() else { return None };
     let state = NUD.contains(last).then(|| (*last).to_owned());
     let mac = after(&words, "lladdr");
     if state.is_none() && mac.is_none() {
@@ -249,7 +277,7 @@ fn neighbour(line: &str) -> Option<Neighbour> {
     }
     Some(Neighbour {
         address: address.parse().ok()?,
-        link: (*link).to_owned(),
+        link: (*by).to_owned(),
         mac: mac.map(str::to_owned),
         state,
     })

@@ -19,13 +19,16 @@ pub(super) enum Begins {
     Tool,
 }
 
+/// A tool, and whether a line begins its output.
+type Test = (Begins, fn(&str) -> bool);
+
 /// What a line at the left margin is the beginning of, if that can be told.
 pub(super) fn begins(line: &str) -> Option<Begins> {
     let first = line.chars().next()?;
     if first.is_ascii_whitespace() && !line.trim_start().starts_with("Bridge ") {
         return None;
     }
-    let tests: [(Begins, fn(&str) -> bool); 12] = [
+    let tests: [Test; 12] = [
         (Begins::Rules, rules::starts),
         (Begins::Nft, nft_text::starts),
         (Begins::Links, route::starts_link),
@@ -54,14 +57,24 @@ pub(super) fn sysctl(line: &str) -> Option<(String, String)> {
     let known = ["net", "kernel", "fs", "vm", "user"].contains(&root);
     let letters = |letter: char| letter.is_ascii_alphanumeric() || "._-/:@~".contains(letter);
     let dotted = name.contains('.') || name.contains('/');
-    (known && dotted && name.chars().all(letters))
-        .then(|| (dots(name), value.trim().to_owned()))
+    (known && dotted && name.chars().all(letters)).then(|| (dots(name), value.trim().to_owned()))
 }
 
 /// Names with slashes, as under `/proc/sys`; a dot in the name of a link becomes a slash then.
 fn dots(name: &str) -> String {
     if name.contains('/') && !name.split('/').next().unwrap_or_default().contains('.') {
-        return name.chars().map(|c| if c == '/' { '.' } else if c == '.' { '/' } else { c }).collect();
+        return name
+            .chars()
+            .map(|c| {
+                if c == '/' {
+                    '.'
+                } else if c == '.' {
+                    '/'
+                } else {
+                    c
+                }
+            })
+            .collect();
     }
     name.to_owned()
 }
@@ -74,9 +87,20 @@ fn starts_tool(line: &str) -> bool {
 /// what a shell says of a tool that is not there.
 pub(super) fn tool(line: &str) -> Option<(String, Option<String>)> {
     const TOOLS: [&str; 14] = [
-        "iptables", "ip6tables", "iptables-nft", "ip6tables-nft", "iptables-legacy",
-        "ip6tables-legacy", "iptables-legacy-save", "iptables-nft-save", "nft", "nftables", "ipset",
-        "conntrack", "ip", "ovs-vsctl",
+        "iptables",
+        "ip6tables",
+        "iptables-nft",
+        "ip6tables-nft",
+        "iptables-legacy",
+        "ip6tables-legacy",
+        "iptables-legacy-save",
+        "iptables-nft-save",
+        "nft",
+        "nftables",
+        "ipset",
+        "conntrack",
+        "ip",
+        "ovs-vsctl",
     ];
     let words: Vec<&str> = line.split_whitespace().collect();
     if let [.., "not", "found"] = words.as_slice() {
@@ -129,7 +153,9 @@ mod tests {
         ] {
             assert_eq!(begins(line), Some(expected), "{line}");
         }
-        for line in ["", "source: somebody", "expected finding: none", "rc=0", "Chain INPUT (policy"] {
+        for line in
+            ["", "source: somebody", "expected finding: none", "rc=0", "Chain INPUT (policy"]
+        {
             assert_eq!(begins(line), None, "{line}");
         }
     }

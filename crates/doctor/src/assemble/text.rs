@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use super::decode::Decoded;
 use super::section::{self, Begins};
-use super::{Assembler, conntrack, ipset, messages, nft_text, ovs, route, rules, sockets};
 use super::words::short;
+use super::{Assembler, conntrack, ipset, messages, nft_text, ovs, route, rules, sockets};
 use crate::snapshot::Tool;
 
 /// Reads a file line by line.
@@ -82,10 +82,10 @@ impl<'a> File<'a> {
             return;
         }
         if let Section::Nft(reader) = &mut self.section {
-            if !reader.take(all, self.name, at, line) {
-                return;
+            if reader.take(all, self.name, at, line) {
+                self.close(all);
             }
-            self.close(all);
+            return;
         }
         if by_name(all, self.name, line) {
             return;
@@ -167,7 +167,9 @@ impl<'a> File<'a> {
 
     fn finish(mut self, all: &mut Assembler) {
         self.close(all);
-        all.snapshot.empty_output(self.name, self.has_rules);
+        if !self.only_messages {
+            empty_output(&mut all.snapshot, self.name, self.has_rules);
+        }
         if self.has_rules {
             self.rules.finish(all, self.name);
         }
@@ -212,42 +214,34 @@ fn take_tool(all: &mut Assembler, line: &str) -> bool {
     true
 }
 
-impl crate::Snapshot {
-    /// A file that is named as the output of a tool, and where the tool had nothing to say, is an
-    /// answer: there is nothing.
-    fn empty_output(&mut self, name: &str, has_rules: bool) {
-        let stem = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-        let named = |words: &[&str]| words.iter().all(|word| stem.contains(word));
-        if named(&["tables", "save"]) && !has_rules {
-            let origin = rules::Origin::of_name(name);
-            if let (Some(backend), Some(family)) = (origin.backend, origin.family) {
-                let part = self.rules.of_mut(backend, family);
-                if part.known().is_none() {
-                    *part = crate::Part::Known(xt::Ruleset::new(backend, family));
-                }
+/// A file that is named as the output of a tool, and where the tool had nothing to say, is an
+/// answer: there is nothing. Whether the name said so.
+pub(super) fn empty_output(snapshot: &mut crate::Snapshot, name: &str, has_rules: bool) -> bool {
+    let stem = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let named = |words: &[&str]| words.iter().all(|word| stem.contains(word));
+    let origin = rules::Origin::of_name(name);
+    match (origin.backend, origin.family) {
+        (Some(backend), Some(family)) if named(&["tables", "save"]) => {
+            let part = snapshot.rules.of_mut(backend, family);
+            if part.known().is_none() && !has_rules {
+                *part = crate::Part::Known(xt::Ruleset::new(backend, family));
             }
         }
-        if named(&["nft", "ruleset"]) {
-            self.nft.fill(|_| ());
+        _ if stem.starts_with("ip_tables_names") || stem.starts_with("ip6_tables_names") => {
+            snapshot.legacy_tables.fill(|_| ());
         }
-        if stem.starts_with("conntrack") {
-            self.conntrack.fill(|_| ());
-        }
-        if stem.starts_with("ipset") {
-            self.ipsets.fill(|_| ());
-        }
-        if stem.contains("neigh") {
-            self.neighbours.fill(|_| ());
-        }
-        match rule_family(&stem) {
-            Some(xt::Family::V4) => self.routing_rules.v4.fill(|_| ()),
-            Some(xt::Family::V6) => self.routing_rules.v6.fill(|_| ()),
-            None => {}
-        }
-        if named(&["route"]) {
-            self.routes.fill(|_| ());
-        }
+        _ if named(&["nft", "ruleset"]) => snapshot.nft.fill(|_| ()),
+        _ if stem.starts_with("conntrack") => snapshot.conntrack.fill(|_| ()),
+        _ if stem.starts_with("ipset") => snapshot.ipsets.fill(|_| ()),
+        _ if stem.contains("neigh") => snapshot.neighbours.fill(|_| ()),
+        _ if stem.contains("route") => snapshot.routes.fill(|_| ()),
+        _ => match rule_family(&stem) {
+            Some(xt::Family::V4) => snapshot.routing_rules.v4.fill(|_| ()),
+            Some(xt::Family::V6) => snapshot.routing_rules.v6.fill(|_| ()),
+            None => return false,
+        },
     }
+    true
 }
 
 /// Of which family the routing rules of a file are, by its name.

@@ -90,8 +90,8 @@ impl<'a> Here<'a> {
             .filter_map(|route| route.to)
             .filter(|to| !to.is_host())
             .collect();
-        let routed = routes().filter_map(|route| route.to).filter(Prefix::is_host);
-        Self { failed, blocks, routed: routed.map(|to| to.address).collect() }
+        let own = routes().filter_map(|route| route.to).filter(Prefix::is_host);
+        Self { failed, blocks, routed: own.map(|to| to.address).collect() }
     }
 
     fn nobody(&self, address: IpAddr) -> Option<String> {
@@ -99,8 +99,7 @@ impl<'a> Here<'a> {
             return Some(format!("the neighbour on {link} does not answer (FAILED)"));
         }
         let block = self.blocks.iter().find(|block| block.covers(address))?;
-        (!self.routed.contains(&address)).then(|| {
-            format!("it is in {block}, a block of this node, and has no route to a link")
-        })
+        (!self.routed.contains(&address))
+            .then(|| format!("it is in {block}, a block of this node, and has no route to a link"))
     }
 }

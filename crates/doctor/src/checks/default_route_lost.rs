@@ -31,7 +31,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         return Ok(Vec::new());
     }
     let main = routes.iter().filter(|route| route.table == "main" && route.family == Family::V4);
-    let lines = main.take(6).map(|route| format!("route: {}", route.text()));
+    let shown = main.take(6).map(|route| format!("route: {}", route.text()));
     Ok(vec![
         Found::new(
             FindingCode::DefaultRouteLost,
@@ -39,7 +39,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
             "routes IPv4",
             "the node has an uplink with an address, and no default route in any table",
         )
-        .evidence(uplinks.iter().cloned().chain(lines))
+        .evidence(uplinks.iter().cloned().chain(shown))
         .advice(
             "nothing beyond the node's own networks is reached: no API server, no registry, no other \
              node's Pods; renew the lease or put the route back, and look for who removed it \

@@ -43,7 +43,9 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
                 FindingCode::DualStackAsymmetry,
                 Severity::Warning,
                 owner.as_str(),
-                format!("{owner} translates packets of IPv4, and none of IPv6, though Pods have IPv6"),
+                format!(
+                    "{owner} translates packets of IPv4, and none of IPv6, though Pods have IPv6"
+                ),
             )
             .evidence(of_pods.iter().take(4).cloned())
             .advice(

@@ -8,8 +8,15 @@ use crate::host::{Host, Space};
 
 /// Chains that are made with their rules, in one restore.
 const NEVER_EMPTY: [&str; 9] = [
-    "KUBE-SVC-", "KUBE-SEP-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-MARK-MASQ",
-    "KUBE-POD-FW-", "CNI-DN-", "cali-tw-",
+    "KUBE-SVC-",
+    "KUBE-SEP-",
+    "KUBE-SVL-",
+    "KUBE-EXT-",
+    "KUBE-FW-",
+    "KUBE-MARK-MASQ",
+    "KUBE-POD-FW-",
+    "CNI-DN-",
+    "cali-tw-",
 ];
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {

@@ -8,7 +8,12 @@ use crate::host::Host;
 
 /// Chains of the gateway's `init`; the rules for addresses are in them.
 const CHAINS: [&str; 7] = [
-    "DNAT_FILTER", "SNAT_FILTER", "EXCLUSIVE_DNAT", "EXCLUSIVE_SNAT", "SHARED_DNAT", "SHARED_SNAT",
+    "DNAT_FILTER",
+    "SNAT_FILTER",
+    "EXCLUSIVE_DNAT",
+    "EXCLUSIVE_SNAT",
+    "SHARED_DNAT",
+    "SHARED_SNAT",
     "SNAT_EGRESS",
 ];
 /// The link of the external network inside the gateway.
@@ -35,16 +40,21 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         }
         // chains that only call each other hold no address
         let rules = known.iter().flat_map(|chain| &chain.rules);
-        let holds = rules.into_iter().any(|rule| {
-            rule.target.as_ref().is_some_and(|target| target.chain().is_none())
-        });
+        let holds = rules
+            .into_iter()
+            .any(|rule| rule.target.as_ref().is_some_and(|target| target.chain().is_none()));
         // the first address is the gateway's own, the others are those of rules
         if holds || addresses.len() < 2 {
             continue;
         }
         let mut evidence = addresses.clone();
         evidence.extend(known.iter().map(|chain| {
-            format!("{}: {} has {}", view.place(), chain.name, super::count(chain.rules.len(), "rule"))
+            format!(
+                "{}: {} has {}",
+                view.place(),
+                chain.name,
+                super::count(chain.rules.len(), "rule")
+            )
         }));
         findings.push(
             Found::new(

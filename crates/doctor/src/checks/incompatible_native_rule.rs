@@ -29,7 +29,8 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     for view in host.tables.iter().filter(|view| view.backend == Backend::NftCompat) {
         let mut lines = Vec::new();
         for (_, chain) in view.chains() {
-            let native = |rule: &&xt::Rule| rule.matches.iter().any(|m| matches!(m, Match::Native(_)));
+            let native =
+                |rule: &&xt::Rule| rule.matches.iter().any(|m| matches!(m, Match::Native(_)));
             lines.extend(chain.rules.iter().filter(native).map(|rule| view.show(chain, rule)));
         }
         let place = format!("table {} {}", family_word(view.family), view.name());

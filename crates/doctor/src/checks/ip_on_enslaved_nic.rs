@@ -24,7 +24,8 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         let routes: Vec<_> = by_link.collect();
         let default = routes.iter().any(|route| route.to.is_none());
         evidence.extend(routes.iter().map(|route| format!("route: {}", route.text())));
-        let what = if default { "the node's address and default route are" } else { "an address is" };
+        let what =
+            if default { "the node's address and default route are" } else { "an address is" };
         findings.push(
             Found::new(
                 FindingCode::IpOnEnslavedNic,

@@ -12,8 +12,11 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     let has = |name: &str| tools.iter().any(|tool| tool.name == name && tool.version.is_some());
     let plain = tools.iter().any(|tool| {
         // before 1.8 and where the version says so, `iptables` is the legacy tool
-        let legacy = |version: &String| version.ends_with("(legacy)") || version.starts_with("1.4")
-            || version.starts_with("1.6");
+        let legacy = |version: &String| {
+            version.ends_with("(legacy)")
+                || version.starts_with("1.4")
+                || version.starts_with("1.6")
+        };
         tool.name == "iptables" && tool.version.as_ref().is_some_and(legacy)
     });
     if plain || has("iptables-legacy") || has("iptables-legacy-save") {

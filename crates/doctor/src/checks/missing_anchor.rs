@@ -123,7 +123,10 @@ fn finding(view: &TableView<'_>, missing: &Missing<'_>) -> Option<Finding> {
             evidence.insert(0, view.show(from, rule));
             "the jump stands behind a verdict that takes every packet"
         }
-        None => "no jump",
+        None => {
+            evidence.push(format!("{}: {builtin} has no -j {}", view.place(), chain.name));
+            "no jump"
+        }
     };
     let policy = view.chain(builtin).and_then(|chain| chain.kind.policy());
     if policy == Some(xt::Policy::Drop) {
@@ -163,7 +166,9 @@ fn native(host: &Host<'_>) -> Vec<Finding> {
                 FindingCode::MissingAnchor,
                 Severity::Error,
                 format!("table {} {}", table.family, table.name),
-                format!("no chain of the table of {owner} is called by the kernel: none has a hook"),
+                format!(
+                    "no chain of the table of {owner} is called by the kernel: none has a hook"
+                ),
             )
             .evidence(table.chains.iter().take(5).map(|chain| format!("chain {}", chain.name)))
             .advice(format!("restart {owner}, so that it makes its table anew"))

@@ -9,7 +9,13 @@ use crate::host::{Host, services};
 
 /// Processes that listen to keep a port that their rules translate.
 const KEEPERS: [&str; 8] = [
-    "kube-proxy", "docker-proxy", "netkeep", "antrea-agent", "rootlessport", "conmon", "k3s",
+    "kube-proxy",
+    "docker-proxy",
+    "netkeep",
+    "antrea-agent",
+    "rootlessport",
+    "conmon",
+    "k3s",
     "portmap",
 ];
 
@@ -33,9 +39,10 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
             "udp" => 17,
             _ => 132,
         };
-        let keeper = listener.process.as_deref().is_none_or(|name| {
-            KEEPERS.iter().any(|keeper| name.starts_with(keeper))
-        });
+        let keeper = listener
+            .process
+            .as_deref()
+            .is_none_or(|name| KEEPERS.iter().any(|keeper| name.starts_with(keeper)));
         let loopback = listener.address.is_some_and(|address| address.is_loopback());
         let Some(place) = translated.get(&(protocol, listener.port)) else { continue };
         if keeper || loopback {

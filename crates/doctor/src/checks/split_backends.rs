@@ -192,8 +192,8 @@ fn stale_half(host: &Host<'_>, family: Family, owner: Owner) -> Option<(Backend,
         let rules = views.flat_map(|view| {
             view.chains().flat_map(|(_, chain)| chain.rules.iter().map(move |r| (chain, r)))
         });
-        let owned = rules.filter(|(chain, rule)| owners::of_rule(&chain.name, rule) == owner);
-        owned.filter_map(|(_, rule)| rule.counters).map(|counters| counters.packets).sum()
+        let its_own = rules.filter(|(chain, rule)| owners::of_rule(&chain.name, rule) == owner);
+        its_own.filter_map(|(_, rule)| rule.counters).map(|counters| counters.packets).sum()
     };
     let (legacy, nft) = (packets(Backend::Legacy), packets(Backend::NftCompat));
     // iptables 1.8.0 was the first with two backends; systems moved from legacy to nft since
@@ -218,12 +218,7 @@ fn dead_backends(host: &Host<'_>, family: Family) -> Option<(Backend, String)> {
 }
 
 /// Verdicts of the stale half that end packets.
-fn drops(
-    host: &Host<'_>,
-    family: Family,
-    owner: Owner,
-    stale: Option<Backend>,
-) -> Vec<String> {
+fn drops(host: &Host<'_>, family: Family, owner: Owner, stale: Option<Backend>) -> Vec<String> {
     let of_half = |view: &&TableView<'_>| view.family == family && Some(view.backend) == stale;
     let mut lines = Vec::new();
     for view in host.tables.iter().filter(of_half) {

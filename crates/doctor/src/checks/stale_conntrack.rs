@@ -155,7 +155,8 @@ fn data(element: &str) -> Option<(IpAddr, Option<u16>)> {
 
 /// All addresses with ports in a rule: `10.244.1.6:8443`, `10.244.1.5 . 8080`.
 fn targets(text: &str) -> Vec<(IpAddr, Option<u16>)> {
-    let words: Vec<&str> = text.split([' ', ',', '{', '}']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split([' ', ',', '{', '}']).filter(|word| !word.is_empty()).collect();
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
         if let Ok(address) = word.parse::<IpAddr>() {

@@ -33,7 +33,9 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
                     FindingCode::UplinkIsPrimary,
                     Severity::Error,
                     name.clone(),
-                    format!("{name} is a port of {bridge}, and the node's default route goes by it"),
+                    format!(
+                        "{name} is a port of {bridge}, and the node's default route goes by it"
+                    ),
                 )
                 .evidence([format!("route: {}", route.text()), format!("{name} is in {bridge}")])
                 .advice(format!(

@@ -51,9 +51,9 @@ impl Paper {
     }
 }
 
-/// A snapshot as lines.
-pub(super) fn of(snapshot: &Snapshot) -> Paper {
-    let normal = Normal::of(snapshot);
+/// A snapshot as lines. `links` and `routes` say whether the node may be known by them.
+pub(super) fn of(snapshot: &Snapshot, links: bool, routes: bool) -> Paper {
+    let normal = Normal::of(snapshot, links, routes);
     let mut paper = Paper::default();
     for backend in [Backend::Legacy, Backend::NftCompat] {
         for family in Family::BOTH {
@@ -241,7 +241,10 @@ fn route_text(normal: &Normal, route: &Route) -> String {
         || route.protocol.as_deref() == Some("bird");
     if remote && !route.via.is_empty() && route.to.is_some() {
         let table = if route.table == "main" { "" } else { " in another table" };
-        return format!("<other node's pods> via <other node> dev {}{table}", route.links.join(" "));
+        return format!(
+            "<other node's pods> via <other node> dev {}{table}",
+            route.links.join(" ")
+        );
     }
     let mut text = normal.text(&route.text());
     // the router is the same for all nodes of a network, but not in two networks

@@ -20,24 +20,27 @@ pub(super) struct Normal {
 }
 
 impl Normal {
-    pub(super) fn of(snapshot: &Snapshot) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, links: bool, routes: bool) -> Self {
         let mut normal =
             Self { addresses: BTreeMap::new(), networks: Vec::new(), names: Vec::new() };
         normal.names.extend(snapshot.node.clone());
-        let links = snapshot.links.known().into_iter().flatten();
+        let links = snapshot.links.known().filter(|_| links).into_iter().flatten();
         for link in links.filter(|link| !link.is_loopback()) {
             let pods = owners::is_pod_side_link(link);
             for address in link.global_addresses() {
                 let prefix = address.prefix;
-                let (own, network) =
-                    if pods { ("<pod-gateway>", "<pod-ip>") } else { ("<node-ip>", "<neighbour-ip>") };
+                let (own, network) = if pods {
+                    ("<pod-gateway>", "<pod-ip>")
+                } else {
+                    ("<node-ip>", "<neighbour-ip>")
+                };
                 normal.addresses.entry(prefix.address).or_insert(own);
                 if !prefix.is_host() {
                     normal.networks.push((prefix, network));
                 }
             }
         }
-        let routes = snapshot.routes.known().into_iter().flatten();
+        let routes = snapshot.routes.known().filter(|_| routes).into_iter().flatten();
         for route in routes.filter(|route| route.kind == "blackhole") {
             normal.networks.extend(route.to.map(|to| (to, "<pod-ip>")));
         }
@@ -106,9 +109,8 @@ impl Normal {
         if prefix.is_host() {
             return self.address(address).map(str::to_owned);
         }
-        let same = |network: &&(Prefix, &str)| {
-            network.0.length == length && network.0.covers(address)
-        };
+        let same =
+            |network: &&(Prefix, &str)| network.0.length == length && network.0.covers(address);
         let (_, instead) = self.networks.iter().find(same)?;
         Some(format!("{}-net>", instead.trim_end_matches("-ip>")))
     }
@@ -133,8 +135,10 @@ fn name(word: &str) -> Option<String> {
     }
     let prefix = OF_POD_CHAINS.iter().find(|prefix| word.starts_with(**prefix))?;
     let rest = &word[prefix.len()..];
-    let hash = rest.len() >= 8 && rest.bytes().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase());
-    let upper = rest.len() == 16 && rest.bytes().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
+    let hash =
+        rest.len() >= 8 && rest.bytes().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase());
+    let upper =
+        rest.len() == 16 && rest.bytes().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
     (hash || upper).then(|| format!("{prefix}<pod>"))
 }
 

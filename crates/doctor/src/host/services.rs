@@ -72,9 +72,7 @@ fn collect(view: &TableView<'_>, chain: &str, depth: u32, backends: &mut BTreeSe
 }
 
 /// All rules of a table that send packets to one address.
-pub fn dnats<'a>(
-    view: &TableView<'a>,
-) -> impl Iterator<Item = (&'a Chain, &'a Rule, Backend)> {
+pub fn dnats<'a>(view: &TableView<'a>) -> impl Iterator<Item = (&'a Chain, &'a Rule, Backend)> {
     let table = view.table;
     table.chains.iter().flat_map(|chain| {
         chain.rules.iter().filter_map(move |rule| match &rule.target {

@@ -124,8 +124,11 @@ impl Space {
                 Some(Test::Is(ports)) if place.is_none() => *place = Some(vec![ports]),
                 Some(test) => {
                     let not = if test.is_not() { "! " } else { "" };
-                    self.other(format!("{not}{} {}", if destination { "dport" } else { "sport" },
-                        test.value()));
+                    self.other(format!(
+                        "{not}{} {}",
+                        if destination { "dport" } else { "sport" },
+                        test.value()
+                    ));
                 }
                 None => {}
             }
@@ -149,11 +152,7 @@ impl Space {
             && ports_within(self.source_ports.as_deref(), other.source_ports.as_deref())
             && ports_within(self.destination_ports.as_deref(), other.destination_ports.as_deref())
             && nots_hold(&other.not_sources, &self.not_sources, self.source.as_ref())
-            && nots_hold(
-                &other.not_destinations,
-                &self.not_destinations,
-                self.destination.as_ref(),
-            )
+            && nots_hold(&other.not_destinations, &self.not_destinations, self.destination.as_ref())
             && other.others.is_subset(&self.others)
     }
 }

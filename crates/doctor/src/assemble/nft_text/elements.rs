@@ -57,9 +57,9 @@ impl Elements {
 
 /// Without comment, counter and time: `10.0.0.1 timeout 3h expires 2h : drop` is `10.0.0.1 : drop`.
 fn without_extras(words: &[&str]) -> String {
-    let key = words.iter().take_while(|word| {
-        !matches!(**word, "comment" | "counter" | "timeout" | "expires" | ":")
-    });
+    let key = words
+        .iter()
+        .take_while(|word| !matches!(**word, "comment" | "counter" | "timeout" | "expires" | ":"));
     let data = words.iter().skip_while(|word| **word != ":");
     key.chain(data).copied().collect::<Vec<_>>().join(" ")
 }

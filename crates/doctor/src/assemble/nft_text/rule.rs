@@ -19,8 +19,27 @@ pub(super) fn is_whole(text: &str) -> bool {
 
 /// Words with which a statement begins: what stands before it are conditions.
 const STATEMENTS: [&str; 22] = [
-    "counter", "accept", "drop", "return", "reject", "jump", "goto", "masquerade", "dnat", "snat",
-    "redirect", "queue", "log", "notrack", "update", "add", "delete", "vmap", "XT", "limit", "tproxy",
+    "counter",
+    "accept",
+    "drop",
+    "return",
+    "reject",
+    "jump",
+    "goto",
+    "masquerade",
+    "dnat",
+    "snat",
+    "redirect",
+    "queue",
+    "log",
+    "notrack",
+    "update",
+    "add",
+    "delete",
+    "vmap",
+    "XT",
+    "limit",
+    "tproxy",
     "flow",
 ];
 
@@ -38,7 +57,7 @@ pub(super) fn read(text: &str) -> NftRule {
         None => (text.to_owned(), None),
     };
     let words: Vec<&str> = text.split_whitespace().collect();
-    let mut rule = NftRule { handle, comment, ..NftRule::default() };
+    let mut rule = NftRule { comment, handle, ..NftRule::default() };
     let mut shown = Vec::with_capacity(words.len());
     let mut at = 0;
     while let Some(word) = words.get(at) {
@@ -114,9 +133,14 @@ mod tests {
 
     #[test]
     fn a_rule_gives_its_verdict_its_targets_and_its_count() {
-        let rule = read("meta l4proto tcp ip daddr 10.96.5.5  tcp dport 80 counter packets 3 bytes 9 \
-                         jump KUBE-SVC-AAAA");
-        assert_eq!(rule.text, "meta l4proto tcp ip daddr 10.96.5.5 tcp dport 80 jump KUBE-SVC-AAAA");
+        let rule = read(
+            "meta l4proto tcp ip daddr 10.96.5.5  tcp dport 80 counter packets 3 bytes 9 \
+                         jump KUBE-SVC-AAAA",
+        );
+        assert_eq!(
+            rule.text,
+            "meta l4proto tcp ip daddr 10.96.5.5 tcp dport 80 jump KUBE-SVC-AAAA"
+        );
         assert_eq!(rule.packets, Some(3));
         assert_eq!(rule.verdict, Some(Verdict::Jump("KUBE-SVC-AAAA".to_owned())));
         assert!(!rule.native && rule.conditions == 1);
@@ -124,7 +148,8 @@ mod tests {
 
     #[test]
     fn maps_inside_rules_and_comments_are_understood() {
-        let rule = read("numgen random mod 2 vmap { 0 : goto a, 1 : goto b } comment \"x y\" # handle 7");
+        let rule =
+            read("numgen random mod 2 vmap { 0 : goto a, 1 : goto b } comment \"x y\" # handle 7");
         assert_eq!(rule.targets, ["a", "b"]);
         assert_eq!((rule.handle, rule.comment.as_deref()), (Some(7), Some("x y")));
         assert!(rule.native);

@@ -153,9 +153,10 @@ impl<D: Driver> Keeper<D> {
             }
         }
         let whole = refused.is_empty() && matches!(report.progress, Progress::Done);
-        let read: BTreeSet<Key> = match whole {
-            true => BTreeSet::new(),
-            false => report.read_back.iter().map(|(key, _)| *key).collect(),
+        let read: BTreeSet<Key> = if whole {
+            BTreeSet::new()
+        } else {
+            report.read_back.iter().map(|(key, _)| *key).collect()
         };
         for change in &plan.changes {
             let done = whole || matches!(change, Change::Element { key, .. } if read.contains(key));

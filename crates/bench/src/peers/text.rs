@@ -29,18 +29,18 @@ pub(crate) fn iptables_restore(mappings: &[Mapping]) -> String {
 /// Table, maps, sets, chains and rules as the product has them, for `nft -f`. Without the flags
 /// `owner` and `persist`: the owner would be `nft`, which ends.
 pub(crate) fn nft_structure() -> String {
-    let mut text = "add table inet peer\n".to_owned();
+    let mut lines = vec!["add table inet peer".to_owned()];
     for (name, ip) in [("npl4", "ipv4_addr"), ("npl6", "ipv6_addr")] {
         let types = format!("inet_proto . inet_service : {ip} . inet_service");
-        text += &format!("add map inet peer {name} {{ type {types}; size 65536; }}\n");
+        lines.push(format!("add map inet peer {name} {{ type {types}; size 65536; }}"));
     }
     for (name, ip) in [("hairpin4", "ipv4_addr"), ("hairpin6", "ipv6_addr")] {
-        text += &format!("add set inet peer {name} {{ type {ip} . {ip}; size 16384; }}\n");
+        lines.push(format!("add set inet peer {name} {{ type {ip} . {ip}; size 16384; }}"));
     }
-    text += "add chain inet peer npl\n";
+    lines.push("add chain inet peer npl".to_owned());
     for (hook, priority) in [("prerouting", -110), ("output", -110), ("postrouting", 90)] {
         let base = format!("type nat hook {hook} priority {priority}; policy accept;");
-        text += &format!("add chain inet peer {hook} {{ {base} }}\n");
+        lines.push(format!("add chain inet peer {hook} {{ {base} }}"));
     }
     for (chain, rule) in [
         (
@@ -56,9 +56,9 @@ pub(crate) fn nft_structure() -> String {
         ("postrouting", "ip saddr . ip daddr @hairpin4 masquerade"),
         ("postrouting", "ip6 saddr . ip6 daddr @hairpin6 masquerade"),
     ] {
-        text += &format!("add rule inet peer {chain} {rule}\n");
+        lines.push(format!("add rule inet peer {chain} {rule}"));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// All mappings in one `add element`, the fastest that `nft -f` does.

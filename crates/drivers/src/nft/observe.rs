@@ -138,7 +138,7 @@ impl NftDriver {
                 .map_err(failed("reading elements back"))?;
             found.extend(elements);
         }
-        found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        found.sort_unstable_by_key(|(key, _)| *key);
         let value = |key: &Key| {
             found.binary_search_by(|(other, _)| other.cmp(key)).ok().map(|place| found[place].1)
         };

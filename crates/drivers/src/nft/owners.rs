@@ -53,11 +53,13 @@ impl OwnerIndex {
     }
 
     fn start(&self, uid: &Uid) -> usize {
-        let word =
-            |bytes: &[u8]| bytes.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+        let number =
+            |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         let hash = match uid.uuid() {
-            Some(uuid) => mixed(word(&uuid[..8])) ^ mixed(word(&uuid[8..])),
-            None => uid.text().as_bytes().chunks(8).fold(0, |hash, part| mixed(hash ^ word(part))),
+            Some(bytes) => mixed(number(&bytes[..8])) ^ mixed(number(&bytes[8..])),
+            None => {
+                uid.text().as_bytes().chunks(8).fold(0, |hash, part| mixed(hash ^ number(part)))
+            }
         };
         hash as usize & (self.slots.len() - 1)
     }
@@ -96,12 +98,13 @@ mod tests {
         let mut index = OwnerIndex::with_room(0);
         let mut elements = Elements::new();
         let owners: Vec<Owner> = (0..1_000_u32)
-            .map(|number| match number % 3 {
-                0 => Owner::pod("d", "w", Uid::new(format!("word-{number}"))),
-                _ => {
-                    let uid = format!("0a1b2c3d-0000-4000-8000-{number:012x}");
-                    Owner::pod("d", "u", Uid::new(uid))
-                }
+            .map(|number| {
+                let uid = if number % 3 == 0 {
+                    format!("word-{number}")
+                } else {
+                    format!("0a1b2c3d-0000-4000-8000-{number:012x}")
+                };
+                Owner::pod("d", "w", Uid::new(uid))
             })
             .collect();
         for _ in 0..2 {

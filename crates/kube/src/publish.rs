@@ -185,9 +185,8 @@ impl Queue {
         let wait = match verdict {
             Verdict::Done | Verdict::Replaced => return verdict,
             Verdict::Gone if sent.gone == GONE_TRIES => return verdict,
-            Verdict::Gone => Duration::ZERO,
+            Verdict::Gone | Verdict::Again => Duration::ZERO,
             Verdict::Hopeless | Verdict::Forbidden => FORBIDDEN,
-            Verdict::Again => Duration::ZERO,
             Verdict::Pause => {
                 let until = now + sent.backoff.next(error.retry_after());
                 self.paused = self.paused.max(Some(until));

@@ -1,5 +1,6 @@
 //! No bytes of a watch panic, hang or make an event that the rest of netkeep could not live with. The
 //! same, for longer: `cargo xtask fuzz kube_watch`.
+#![allow(clippy::panic, reason = "a test")]
 
 use model::{Event, ObjectKind};
 use netkeep_kube::offline::events_of;

@@ -236,8 +236,8 @@ impl Core {
         }
         order::sort(&mut changes);
         order::sort(&mut held);
-        let hold = self.hold.clone().or_else(|| (!held.is_empty()).then(|| self.hold_of_unread()));
-        Plan { changes, held, hold, findings: self.findings() }
+        let unread = (!held.is_empty()).then(|| self.hold_of_unread());
+        Plan { changes, held, hold: self.hold.clone().or(unread), findings: self.findings() }
     }
 
     /// Tells what was read back after the changes, and which changes the kernel refused. Refused

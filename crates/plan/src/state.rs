@@ -230,7 +230,11 @@ impl State {
                 self.twins.insert(record);
                 return;
             }
-            Some(_) => self.twins.extend(self.pods.remove(&uid)),
+            Some(_) => {
+                if let Some(later) = self.pods.remove(&uid) {
+                    self.twins.insert(later);
+                }
+            }
             None => {}
         }
         touched.annotations.push((uid.clone(), pod.npl_annotation));

@@ -32,10 +32,6 @@ impl Twins {
         of_uid.insert(name(&pod.owner), pod);
     }
 
-    pub(super) fn extend(&mut self, pod: Option<PodRecord>) {
-        pod.into_iter().for_each(|pod| self.insert(pod));
-    }
-
     /// Forgets what waits under a name; of one UID, or whatever its UID.
     pub(super) fn remove(&mut self, namespace: &str, name: &str, uid: Option<&Uid>) {
         self.0.retain(|of, pods| {

@@ -51,6 +51,13 @@ impl<'a> Info<'a> {
         Some(String::from_utf8_lossy(field.get(..end)?).into_owned())
     }
 
+    /// A name as the kernel compares it, without a copy. Bytes that are no text match nothing.
+    pub(crate) fn name(self, at: usize, length: usize) -> Option<&'a str> {
+        let field = self.bytes(at, length)?;
+        let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
+        std::str::from_utf8(field.get(..end)?).ok()
+    }
+
     /// An address at the start of its field: `struct in_addr`, `struct in6_addr` or the
     /// `union nf_inet_addr` of both.
     pub(crate) fn address(self, at: usize, family: Family) -> Option<IpAddr> {

@@ -2,6 +2,8 @@
 //!
 //! Every offset is checked before it is followed; a blob can come from a file.
 
+use std::borrow::Cow;
+
 use crate::{
     info::{Info, Of},
     matches::Match,
@@ -158,11 +160,14 @@ impl Blob {
 
     pub(crate) fn role(&self, entry: Entry) -> Option<Role> {
         let info = Info(self.bytes(entry).get(entry.target..)?);
-        Some(match info.text(2, NAME)?.as_str() {
-            "" => Role::Standard(info.i32(HEADER)?),
-            // struct xt_error_target
-            "ERROR" => Role::Head(info.text(HEADER, 30)?),
-            _ => Role::Other,
+        // the name of struct xt_error_target and struct xt_standard_target
+        let name = info.bytes(2, NAME)?;
+        Some(if name.starts_with(b"\0") {
+            Role::Standard(info.i32(HEADER)?)
+        } else if name.starts_with(b"ERROR\0") {
+            Role::Head(info.text(HEADER, 30)?)
+        } else {
+            Role::Other
         })
     }
 
@@ -226,10 +231,14 @@ impl Blob {
         info: Info<'a>,
         at: usize,
         size: usize,
-    ) -> Option<(String, Of, &'a [u8])> {
+    ) -> Option<(Cow<'a, str>, Of, &'a [u8])> {
         let revision = info.u8(at + HEADER - 1)?;
         let data = info.bytes(at + HEADER, size.checked_sub(HEADER)?)?;
-        Some((info.text(at + 2, NAME)?, Of { family: self.family, revision }, data))
+        let name = match info.name(at + 2, NAME) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(info.text(at + 2, NAME)?),
+        };
+        Some((name, Of { family: self.family, revision }, data))
     }
 
     /// `IPT_F_GOTO`, `IP6T_F_GOTO`

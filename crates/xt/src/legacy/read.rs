@@ -122,14 +122,15 @@ pub fn read_blob(family: Family, table: &str) -> Result<Blob, LegacyError> {
         match socket.get(GET_ENTRIES, &mut buffer) {
             // the hooks of the first answer belong to these entries only if nothing happened between
             Ok(length) if length == buffer.len() && ask_info(&socket, family, table)? == info => {
-                let entries = buffer.split_off(ENTRIES);
+                // in place: the table may have tens of megabytes
+                buffer.drain(..ENTRIES);
                 return Ok(Blob {
                     family,
                     table: table.to_owned(),
                     valid_hooks: info.valid_hooks,
                     hook_entry: info.hook_entry,
                     underflow: info.underflow,
-                    entries,
+                    entries: buffer,
                 });
             }
             Ok(_) => {}

@@ -1,7 +1,5 @@
 //! Owns reading the tables of iptables-nft from the kernel.
 
-use std::collections::BTreeMap;
-
 use nfnl::{Error, Socket};
 
 use super::{base, native};
@@ -57,12 +55,18 @@ pub fn read_tables(
         tables.sort_by_key(|table| names.iter().position(|name| *name == table.name));
         for table in tables {
             let chains = socket.chains(of, Some(&table.name))?;
-            let rules = socket.fold_rules(of, &table.name, BTreeMap::new, |all, rule| {
-                let chain: &mut Vec<Rule> = all.entry(rule.chain.clone()).or_default();
-                let mut read = native::rule(&rule, family);
-                read.position = chain.len() as u32 + 1;
-                chain.push(read);
-            })?;
+            let mut rules = Vec::with_capacity(chains.len());
+            for chain in &chains {
+                // chain by chain: see `fold_chain_rules`
+                let name = &chain.name;
+                let read =
+                    socket.fold_chain_rules(of, &table.name, name, Vec::new, |all, rule| {
+                        let mut read = native::rule(&rule, family);
+                        read.position = all.len() as u32 + 1;
+                        all.push(read);
+                    })?;
+                rules.push(read);
+            }
             parts.push((table.name, chains, rules));
         }
         Ok(parts)
@@ -75,10 +79,9 @@ pub fn read_tables(
     Ok(NftRead { ruleset, generation: generation.id })
 }
 
-fn table(name: String, chains: Vec<nfnl::Chain>, mut rules: BTreeMap<String, Vec<Rule>>) -> Table {
+fn table(name: String, chains: Vec<nfnl::Chain>, rules: Vec<Vec<Rule>>) -> Table {
     let mut found: Vec<(u32, Chain)> = Vec::with_capacity(chains.len());
-    for chain in chains {
-        let rules = rules.remove(&chain.name).unwrap_or_default();
+    for (chain, rules) in chains.into_iter().zip(rules) {
         let kind = kind(&name, &chain);
         let counters = Counters::default();
         let order = base::order(chain.base.as_ref().map(|base| base.hook));

@@ -1,5 +1,7 @@
 //! Rule sets out of a generator: random combinations of everything, in both backends and families.
 
+#![allow(clippy::format_push_string)] // rules are put together of words, which reads best so
+
 use nfnl::Socket;
 use xt::{Backend, Family, KernelNames, Ruleset, legacy, nft, text};
 

@@ -144,7 +144,7 @@ impl Dice {
                 ),
                 3 => format!(" -m mark{bang} --mark {a:#x}/{:#x}", a | b),
                 4 => format!(" -m connmark{bang} --mark {a:#x}/{:#x}", a | b),
-                5 => format!(" -m statistic --mode random{bang} --probability 0.{:05}", a),
+                5 => format!(" -m statistic --mode random{bang} --probability 0.{a:05}"),
                 6 => format!(
                     " -m statistic --mode nth{bang} --every {} --packet {}",
                     usize::from(a) + 1,
@@ -269,7 +269,7 @@ fn recorded_rules_come_back_from_the_kernel_in_both_backends() {
         let recorded = std::fs::read_to_string(&path).unwrap();
         // its counter objects are not there
         let lines = recorded.lines().filter(|line| !line.contains("-m nfacct"));
-        let recorded: String = lines.map(|line| format!("{line}\n")).collect();
+        let recorded = lines.collect::<Vec<_>>().join("\n") + "\n";
         for (backend, word) in [(Backend::Legacy, "legacy"), (Backend::NftCompat, "nft")] {
             in_new_namespace(|| {
                 run(&tool(family, &format!("{word}-restore")), &[], &recorded);

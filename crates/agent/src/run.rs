@@ -364,10 +364,9 @@ impl Agent {
     /// Publishing and cutting happen on their own threads: neither may delay the next change.
     fn hand_on(&mut self, settled: Settled) {
         if !settled.publications.is_empty() {
-            let _ = self.publisher.send(publisher::Job::Publish(
-                settled.publications,
-                Arc::clone(&self.publishing),
-            ));
+            let _ = self
+                .publisher
+                .send(publisher::Job::Publish(settled.publications, Arc::clone(&self.publishing)));
         }
         let in_sync = !self.keeper.core().awaits_sync();
         let mut job = cutter::Job { stale: settled.cuts, mapped: settled.mapped };

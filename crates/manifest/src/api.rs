@@ -50,11 +50,8 @@ pub fn object(kind: ObjectKind, json: &str, limits: &Limits) -> ApiObject {
     };
     let at = At::root(&node);
     let mut check = Check::default();
-    let (name, converted) = if at.is_mapping(&mut check) {
-        convert(&at, kind, &mut check)
-    } else {
-        (None, None)
-    };
+    let (name, converted) =
+        if at.is_mapping(&mut check) { convert(&at, kind, &mut check) } else { (None, None) };
     let object = converted.filter(|_| !check.refused).map(|(object, _)| object);
     ApiObject { object, problems: problems(name.as_ref(), check.faults), name }
 }
@@ -104,8 +101,15 @@ impl Place {
             }
             Self::Status => matches!(
                 key,
-                "conditions" | "containerStatuses" | "initContainerStatuses" | "images"
-                    | "volumesInUse" | "volumesAttached" | "nodeInfo" | "capacity" | "allocatable"
+                "conditions"
+                    | "containerStatuses"
+                    | "initContainerStatuses"
+                    | "images"
+                    | "volumesInUse"
+                    | "volumesAttached"
+                    | "nodeInfo"
+                    | "capacity"
+                    | "allocatable"
             ),
             Self::Root | Self::Deeper => false,
         }
@@ -125,7 +129,10 @@ impl Tree<'_> {
         let seen = self.values.get() + 1;
         self.values.set(seen);
         if seen > self.limits.values {
-            return Err(E::custom(format!("more than {} values in one object", self.limits.values)));
+            return Err(E::custom(format!(
+                "more than {} values in one object",
+                self.limits.values
+            )));
         }
         // height and size bound aliases, which JSON has not
         Ok(Node { position: NOWHERE, value, height: 1, size: 1 })

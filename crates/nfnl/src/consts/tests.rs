@@ -118,7 +118,8 @@ fn installed() -> BTreeMap<String, i64> {
 fn every_constant_has_the_value_of_the_installed_headers() {
     let known = installed();
     let all =
-        [super::ct::ALL, super::expr::ALL, super::ipset::ALL, super::nft::ALL, super::nl::ALL].concat();
+        [super::ct::ALL, super::expr::ALL, super::ipset::ALL, super::nft::ALL, super::nl::ALL]
+            .concat();
     let mut wrong = Vec::new();
     for (name, ours) in &all {
         match known.get(*name) {

@@ -1,6 +1,8 @@
 //! The command line, as a type. `--help` of every command is part of the product: each has
 //! examples and says its exit codes.
 
+mod sweep;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::PortRange;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
+
+pub(crate) use self::sweep::{BackendArg, SweepArgs};
 
 /// Keeps a Kubernetes node's network rules: never lost, never duplicated, never the wrong Pod's.
 #[derive(Debug, Parser)]
@@ -79,6 +83,9 @@ EXAMPLES:
     netkeep log-level
     netkeep log-level debug")]
     LogLevel(LogLevelArgs),
+    /// Take leftover rules of iptables out of one backend, or put them back
+    #[command(after_help = self::sweep::HELP)]
+    Sweep(SweepArgs),
     /// Leave nothing behind: the table, the published files, the state
     #[command(after_help = "\
 Without --yes it only prints what it would remove. Stop the agent first.
@@ -89,6 +96,44 @@ EXAMPLES:
 
 EXIT CODES: 0 done (or nothing to do), 1 error")]
     Uninstall(UninstallArgs),
+    /// Say what is wrong with a node's network, whichever CNI it runs
+    ///
+    /// Reads what the tools print (iptables-save of both backends, nft, ip, ipset, conntrack, sysctl,
+    /// ss, ovs-vsctl) or a snapshot of netkeep; what a file holds is found by its content.
+    #[command(after_help = "\
+EXAMPLES:
+    netkeep doctor --from ./dump-of-node-7
+    netkeep doctor --from iptables-save.txt ip6tables-save.txt nft-ruleset.json
+    netkeep doctor --from ./dump -o json | jq '.findings[] | select(.severity == \"error\")'
+    netkeep doctor --explain split-backends
+
+EXIT CODES: 0 clean, 1 findings of severity error or warning, 2 could not look")]
+    Doctor(DoctorArgs),
+    /// Compare two nodes, or two moments of one, by meaning
+    ///
+    /// Addresses and names that are particular to a node, handles and counters do not count; order
+    /// counts where it matters.
+    #[command(after_help = "\
+EXAMPLES:
+    netkeep diff ./dump-of-healthy-node ./dump-of-broken-node
+    netkeep diff monday.json today.json -o json | jq '.groups[].owner'
+
+EXIT CODES: 0 the same, 1 they differ, 2 could not look")]
+    Diff(DiffArgs),
+    /// Write down this node's network as it is: everything doctor reads, in one file
+    ///
+    /// Rules of both iptables backends and of nftables, sets, links, addresses, routes, neighbours,
+    /// Open vSwitch, conntrack, sysctls, sockets, and the state of the agent if one runs. Looks only:
+    /// no tool is started, no table made, no kernel module loaded. What cannot be seen says why.
+    #[command(after_help = "\
+EXAMPLES:
+    netkeep snapshot -o node7.json
+    netkeep snapshot --redact -o for-the-report.json
+    netkeep snapshot | jq '.rules.nftV4.known.tables[].name'
+    netkeep doctor --from node7.json
+
+EXIT CODES: 0 taken, 1 cannot be written")]
+    Snapshot(SnapshotArgs),
     /// A lab of network namespaces with real traffic: no root, no cluster, no other tool needed
     #[command(after_help = "\
 EXAMPLES:
@@ -177,6 +222,11 @@ pub(crate) struct AgentArgs {
     /// What to log: error, warn, info, debug or trace [default: info]
     #[arg(long, env = "NETKEEP_LOG", value_name = "LEVEL")]
     pub(crate) log_level: Option<LevelFilter>,
+    /// How often at most the rules of everybody on this node are checked, as `netkeep doctor` does;
+    /// 0 is never. Nothing is checked while nothing changes [default: 30]
+    #[arg(long, env = "NETKEEP_HOST_CHECKS", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub(crate) host_checks: Option<u32>,
     /// Print the settings that would hold, as a file for --config, and exit
     #[arg(long)]
     pub(crate) print_config: bool,
@@ -260,6 +310,44 @@ pub(crate) struct UninstallArgs {
     /// The state directory to remove
     #[arg(long, env = "NETKEEP_STATE_DIR", value_name = "DIR", default_value = STATE_DIR_DEFAULT)]
     pub(crate) state_dir: PathBuf,
+    /// For people or for scripts
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Files or folders with what the tools printed, or a snapshot [default: this node]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) from: Vec<PathBuf>,
+    /// For people or for scripts
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub(crate) output: Format,
+    /// Show the page of a finding code
+    #[arg(long, value_name = "CODE", conflicts_with = "from")]
+    pub(crate) explain: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// Where to write it, readable for its owner only [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Without secrets, and with addresses and names that identify the node replaced
+    #[arg(long)]
+    pub(crate) redact: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// A file or folder: the node that is well, or the earlier moment
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// A file or folder: the other one
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
     /// For people or for scripts
     #[arg(short, long, value_enum, default_value = "text")]
     pub(crate) output: Format,

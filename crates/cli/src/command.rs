@@ -3,10 +3,14 @@
 mod agent;
 mod apply;
 mod demo;
+mod diff;
+mod doctor;
 mod explain;
 mod log_level;
 mod plan;
 mod show;
+mod snapshot;
+mod sweep;
 mod uninstall;
 
 use std::io::IsTerminal;
@@ -30,8 +34,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::LogLevel(args) => log_level::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Uninstall(args) => uninstall::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Snapshot(args) => snapshot::run(args),
     }
 }
 

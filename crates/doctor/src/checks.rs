@@ -188,7 +188,7 @@ fn limited(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings.truncate(MOST_FINDINGS);
     if let (true, Some(last)) = (more > 0, findings.last_mut()) {
-        last.message += &format!(" (and {more} more findings of this kind)");
+        last.message = format!("{} (and {more} more findings of this kind)", last.message);
     }
     findings
 }

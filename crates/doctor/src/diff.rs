@@ -164,7 +164,8 @@ fn order(
             .cloned()
             .collect()
     };
-    let (old, new): (Vec<(String, String)>, Vec<(String, String)>) = (common(old), common(new));
+    let old: Vec<(String, String)> = common(old);
+    let new: Vec<(String, String)> = common(new);
     let at = old.iter().zip(&new).position(|(old, new)| old != new)?;
     let (owner, text) = old.get(at)?.clone();
     let before = new.get(at).map(|(_, text)| text.as_str()).unwrap_or_default();

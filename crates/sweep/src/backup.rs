@@ -125,6 +125,12 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+    /// There is a file already. Nothing was changed.
+    #[error("{path} exists already: a backup is never overwritten")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Reading failed.
     #[error("the backup {path} cannot be read")]
     Read {

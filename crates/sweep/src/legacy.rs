@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use xt::legacy::{Blob, Edit, LegacyError, ReplaceError, XtablesLock, read_blob, replace, table_names};
+use xt::legacy::{
+    Blob, Edit, LegacyError, ReplaceError, XtablesLock, read_blob, replace, table_names,
+};
 use xt::{Backend, Family, Ruleset, SetNames, resolve};
 
 use crate::{

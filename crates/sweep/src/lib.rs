@@ -34,6 +34,8 @@ mod sweep;
 mod verify;
 mod what;
 
+pub use xt::{Backend, Family, legacy::LOCK_PATH};
+
 pub use self::{
     backup::{Backup, BackupError, ChainRecord, Origin, Removed, RuleRecord, TableRecord},
     error::SweepError,

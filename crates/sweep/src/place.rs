@@ -70,9 +70,11 @@ const MAX_CELLS: usize = 4 << 20;
 
 /// For each rule that was not taken out, where it is now.
 fn aligned(was: &[Was<'_>], now: &[&str]) -> Vec<Option<usize>> {
-    let kept: Vec<usize> = (0..was.len()).filter(|at| was.get(*at).is_some_and(|w| !w.removed)).collect();
+    let kept: Vec<usize> =
+        (0..was.len()).filter(|at| was.get(*at).is_some_and(|w| !w.removed)).collect();
     let line = |kept_at: usize| kept.get(kept_at).and_then(|at| was.get(*at)).map(|was| was.line);
-    let same = |one: usize, other: usize| line(one).is_some() && line(one) == now.get(other).copied();
+    let same =
+        |one: usize, other: usize| line(one).is_some() && line(one) == now.get(other).copied();
     let mut found = vec![None; was.len()];
     let mut put = |one: usize, other: usize| {
         if let Some(place) = kept.get(one).and_then(|at| found.get_mut(*at)) {
@@ -81,9 +83,8 @@ fn aligned(was: &[Was<'_>], now: &[&str]) -> Vec<Option<usize>> {
     };
     let most = kept.len().min(now.len());
     let front = (0..most).take_while(|at| same(*at, *at)).count();
-    let back = (0..most - front)
-        .take_while(|at| same(kept.len() - 1 - at, now.len() - 1 - at))
-        .count();
+    let back =
+        (0..most - front).take_while(|at| same(kept.len() - 1 - at, now.len() - 1 - at)).count();
     (0..front).for_each(|at| put(at, at));
     (0..back).for_each(|at| put(kept.len() - 1 - at, now.len() - 1 - at));
     let (ones, others) = (kept.len() - front - back, now.len() - front - back);
@@ -105,11 +106,7 @@ fn aligned(was: &[Was<'_>], now: &[&str]) -> Vec<Option<usize>> {
 }
 
 /// The longest common subsequence.
-fn longest(
-    ones: usize,
-    others: usize,
-    same: impl Fn(usize, usize) -> bool,
-) -> Vec<(usize, usize)> {
+fn longest(ones: usize, others: usize, same: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
     let width = others + 1;
     let mut lengths = vec![0_u32; (ones + 1) * width];
     let at = |one: usize, other: usize| one * width + other;

@@ -10,7 +10,7 @@ use xt::legacy::XtablesLock;
 use xt::{Backend, KernelNames};
 
 use crate::{
-    backup::{Backup, TableRecord},
+    backup::{Backup, BackupError, TableRecord},
     error::SweepError,
     guard::{Refusal, guard},
     image::{Image, Part},
@@ -100,6 +100,9 @@ pub fn sweep(
     if options.force == Force::No {
         guard(backend, what, &selection, options.watch)?;
     }
+    if options.backup.exists() {
+        return Err(BackupError::Exists { path: options.backup.clone() }.into());
+    }
     let mut course = Course::new(backend, what, options, step);
     let result = match backend {
         Backend::Legacy => course.legacy(),
@@ -185,7 +188,11 @@ impl<'a> Course<'a> {
     }
 
     /// Writes the backup unless the one on disk is the same.
-    fn back_up(&mut self, images: &[&Image], parts: &BTreeMap<usize, Part>) -> Result<(), SweepError> {
+    fn back_up(
+        &mut self,
+        images: &[&Image],
+        parts: &BTreeMap<usize, Part>,
+    ) -> Result<(), SweepError> {
         let mut tables = self.done.clone();
         for (number, part) in parts {
             if let Some(image) = images.get(*number) {
@@ -243,7 +250,9 @@ impl<'a> Course<'a> {
             let read = match nft::read(&mut socket, &mut self.names) {
                 Ok(read) => read,
                 // others write all the time: as long as there is patience
-                Err(SweepError::Unsettled { .. } | SweepError::Nft(nfnl::Error::Changing { .. })) => {
+                Err(
+                    SweepError::Unsettled { .. } | SweepError::Nft(nfnl::Error::Changing { .. }),
+                ) => {
                     continue;
                 }
                 Err(error) => return Err(error),

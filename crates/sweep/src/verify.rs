@@ -70,7 +70,8 @@ pub(crate) fn compare(expected: &Expected, now: &Image) -> Verdict {
             continue;
         }
         if is_within(keys, found_keys) {
-            added.push(format!("{table}: {chain} has {} rules more", found_keys.len() - keys.len()));
+            added
+                .push(format!("{table}: {chain} has {} rules more", found_keys.len() - keys.len()));
         } else {
             wrong.push(format!("{table}: {}", difference(chain, keys, found_keys)));
         }

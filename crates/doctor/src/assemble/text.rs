@@ -52,10 +52,10 @@ struct File<'a> {
 /// Files that speak about a state and are not one.
 fn is_note(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    let stem = name.split('.').next().unwrap_or_default();
-    matches!(stem, "readme" | "notes" | "note" | "transcript" | "history" | "typescript")
-        || name.ends_with(".md")
-        || name.ends_with(".log")
+    let (stem, end) = name.split_once('.').unwrap_or((&name, ""));
+    let is_named =
+        matches!(stem, "readme" | "notes" | "note" | "transcript" | "history" | "typescript");
+    is_named || matches!(end, "md" | "log")
 }
 
 impl<'a> File<'a> {
@@ -145,7 +145,8 @@ impl<'a> File<'a> {
                 Begins::Sockets => sockets::take(all, name, at, line),
                 Begins::Sysctls => {
                     let Some((key, value)) = section::sysctl(line) else { return false };
-                    let held = all.snapshot.sysctls.known().map_or(0, |known| known.len());
+                    let held =
+                        all.snapshot.sysctls.known().map_or(0, std::collections::BTreeMap::len);
                     if all.room(held, name, at, "sysctls") {
                         all.snapshot.sysctls.fill(|known| known.insert(key, value));
                     }

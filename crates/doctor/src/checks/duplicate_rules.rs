@@ -43,7 +43,7 @@ fn finding(view: &TableView<'_>, chain: &Chain, groups: &[Group<'_>]) -> model::
         extra
     );
     if twins > 0 {
-        message += &format!("; {} in the comment only", differ(twins));
+        message = format!("{message}; {} in the comment only", differ(twins));
     }
     Found::new(
         FindingCode::DuplicateRules,

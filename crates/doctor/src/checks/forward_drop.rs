@@ -115,7 +115,7 @@ fn native(table: &NftTable, chain: &NftChain) -> Option<model::Finding> {
     let known = owners::of_table(&table.name) != Owner::Host;
     // a chain that jumps or looks up may accept further on
     let may_accept = chain.rules.iter().any(|rule| match &rule.verdict {
-        Some(Verdict::Accept) => !(rule.text.contains("established") && !rule.text.contains("new")),
+        Some(Verdict::Accept) => !rule.text.contains("established") || rule.text.contains("new"),
         Some(Verdict::Jump(_) | Verdict::Goto(_) | Verdict::Map(_) | Verdict::Queue) => true,
         _ => false,
     });

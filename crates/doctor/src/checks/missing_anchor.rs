@@ -72,7 +72,7 @@ pub(super) fn missing<'a>(view: &TableView<'a>) -> Vec<Missing<'a>> {
         let of = |builtin: &&&'static str| !view.is_reached_from(number, builtin);
         match needs {
             Needs::All(all) => {
-                let unreached = all.iter().filter(of).map(|builtin| *builtin);
+                let unreached = all.iter().filter(of).copied();
                 found.extend(unreached.map(|builtin| Missing { chain, builtin, reached }));
             }
             Needs::Any(any) if any.iter().filter(of).count() == any.len() => {
@@ -118,16 +118,14 @@ fn finding(view: &TableView<'_>, missing: &Missing<'_>) -> Option<Finding> {
     let number = view.number(&chain.name)?;
     let mut evidence: Vec<String> =
         chain.rules.iter().take(3).map(|rule| view.show(chain, rule)).collect();
-    let what = match view.callers(number).find(|(from, _)| from.name == *builtin) {
-        Some((from, rule)) => {
+    let what =
+        if let Some((from, rule)) = view.callers(number).find(|(from, _)| from.name == *builtin) {
             evidence.insert(0, view.show(from, rule));
             "the jump stands behind a verdict that takes every packet"
-        }
-        None => {
+        } else {
             evidence.push(format!("{}: {builtin} has no -j {}", view.place(), chain.name));
             "no jump"
-        }
-    };
+        };
     let policy = view.chain(builtin).and_then(|chain| chain.kind.policy());
     if policy == Some(xt::Policy::Drop) {
         evidence.push(format!("{}: the policy of {builtin} is DROP", view.place()));

@@ -49,7 +49,7 @@ fn finding(view: &TableView<'_>, chain: &Chain, all: &[Shadow<'_>], reached: boo
         takes(view, by)
     );
     if let Some(lost) = destination(view, all[0].rule) {
-        message += &format!(", and {lost} is not reached this way");
+        message = format!("{message}, and {lost} is not reached this way");
     }
     Found::new(
         FindingCode::ShadowedRule,

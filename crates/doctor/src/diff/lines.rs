@@ -224,13 +224,13 @@ fn link_text(link: &Link) -> String {
     let mut text = link.name.clone();
     for (word, value) in [("kind", &link.kind), ("in", &link.master)] {
         if let Some(value) = value {
-            text += &format!(" {word} {value}");
+            text = format!("{text} {word} {value}");
         }
     }
     text += &link.mtu.map_or(String::new(), |mtu| format!(" mtu {mtu}"));
     text += if link.is_up() { " up" } else { " down" };
     for address in link.global_addresses() {
-        text += &format!(" {}", address.prefix);
+        text = format!("{text} {}", address.prefix);
     }
     text
 }

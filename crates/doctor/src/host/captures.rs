@@ -28,10 +28,8 @@ fn captured(view: &TableView<'_>, chain: &str, space: &Space, depth: u32) -> boo
             Some(Target::Goto(next)) => {
                 return takes_all && captured(view, next, space, depth - 1);
             }
-            Some(Target::Jump(next)) if takes_all => {
-                if captured(view, next, space, depth - 1) {
-                    return true;
-                }
+            Some(Target::Jump(next)) if takes_all && captured(view, next, space, depth - 1) => {
+                return true;
             }
             _ if ends(rule) && is_final(rule) && takes_all => return true,
             _ => {}

@@ -39,10 +39,13 @@ struct Kind {
 /// The values of what a rule fixes.
 type Key = (Option<u16>, Option<Net>, Option<Net>, Option<PortRange>);
 
+/// Rules that take all of their packets, by kind and key.
+type Takers<'a> = BTreeMap<Kind, BTreeMap<Key, Vec<(Space, &'a Rule)>>>;
+
 /// All shadowed rules of a chain, each with the first rule that shadows it.
 pub fn shadows<'a>(view: &TableView<'a>, chain: &'a Chain) -> Vec<Shadow<'a>> {
     let mut found = Vec::new();
-    let mut earlier: BTreeMap<Kind, BTreeMap<Key, Vec<(Space, &'a Rule)>>> = BTreeMap::new();
+    let mut earlier: Takers<'a> = BTreeMap::new();
     for rule in &chain.rules {
         let space = Space::of(rule);
         if let Some(by) = taker(&earlier, &space) {
@@ -69,10 +72,7 @@ pub fn shadows<'a>(view: &TableView<'a>, chain: &'a Chain) -> Vec<Shadow<'a>> {
     found
 }
 
-fn taker<'a>(
-    earlier: &BTreeMap<Kind, BTreeMap<Key, Vec<(Space, &'a Rule)>>>,
-    space: &Space,
-) -> Option<&'a Rule> {
+fn taker<'a>(earlier: &Takers<'a>, space: &Space) -> Option<&'a Rule> {
     let takers = earlier.iter().filter_map(|(kind, keys)| keys.get(&projected(space, kind)?));
     let takers = takers.flatten().filter(|(other, _)| space.is_within(other));
     takers.map(|(_, rule)| *rule).min_by_key(|rule| rule.position)

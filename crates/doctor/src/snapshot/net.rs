@@ -194,13 +194,13 @@ impl Route {
         };
         text += &self.to.map_or("default".to_owned(), |to| to.to_string());
         for via in &self.via {
-            text += &format!(" via {via}");
+            text = format!("{text} via {via}");
         }
         for link in &self.links {
-            text += &format!(" dev {link}");
+            text = format!("{text} dev {link}");
         }
         if self.table != "main" {
-            text += &format!(" table {}", self.table);
+            text = format!("{text} table {}", self.table);
         }
         text
     }

@@ -1,0 +1,93 @@
+//! `netkeep doctor`: what is wrong with this node, or with the one that a dump is of.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ::doctor::{Report, Snapshot, assemble};
+use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+use model::{FindingCode, Severity};
+
+use crate::args::{DoctorArgs, Format};
+use crate::output;
+
+/// Exit code of a diagnosis that could not be made.
+const CANNOT_LOOK: u8 = 2;
+
+pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode> {
+    if let Some(code) = &args.explain {
+        return Ok(explain(code));
+    }
+    let snapshot = match look(&args.from) {
+        Ok(snapshot) => snapshot,
+        Err(error) => return Ok(cannot_look(&error)),
+    };
+    let report = ::doctor::run(&snapshot);
+    match args.output {
+        Format::Json => output::json(&report)?,
+        Format::Text => print(&report),
+    }
+    Ok(if report.needs_attention() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Says in one line why there is nothing to diagnose.
+pub(super) fn cannot_look(error: &anyhow::Error) -> ExitCode {
+    anstream::eprintln!("netkeep: {error:#}");
+    ExitCode::from(CANNOT_LOOK)
+}
+
+/// The snapshot to diagnose: of files, or of this node.
+pub(super) fn look(from: &[PathBuf]) -> Result<Snapshot> {
+    if from.is_empty() {
+        super::snapshot::live_with_rules()
+    } else {
+        Ok(assemble::from_paths(from)?)
+    }
+}
+
+fn explain(code: &str) -> ExitCode {
+    let Some(found) = FindingCode::from_slug(code) else {
+        let near = FindingCode::ALL.iter().map(|code| code.as_str());
+        let near: Vec<&str> = near
+            .filter(|known| known.split('-').any(|word| word.len() > 3 && code.contains(word)))
+            .collect();
+        let hint = if near.is_empty() { String::new() } else { format!("; {}?", near.join(", ")) };
+        anstream::eprintln!("netkeep: there is no finding code {code:?}{hint}");
+        return ExitCode::from(CANNOT_LOOK);
+    };
+    output::print(::doctor::page(found));
+    ExitCode::SUCCESS
+}
+
+fn print(report: &Report) {
+    for finding in &report.findings {
+        let colour = match finding.severity {
+            Severity::Error => AnsiColor::Red,
+            Severity::Warning => AnsiColor::Yellow,
+            Severity::Info => AnsiColor::Cyan,
+        };
+        let style = Style::new().fg_color(Some(colour.into())).bold();
+        let severity = finding.severity.as_str();
+        output::print(&format!(
+            "{style}{severity}{style:#} {}: {}: {}\n",
+            finding.code, finding.subject, finding.message
+        ));
+        for line in &finding.evidence {
+            output::print(&format!("    | {line}\n"));
+        }
+        output::print(&format!("    {}\n", finding.advice));
+    }
+    let looked = report.checked.len();
+    let grave = report.findings.iter().filter(|finding| finding.severity > Severity::Info).count();
+    let clean = if grave == 0 { "nothing is wrong as far as could be seen; " } else { "" };
+    output::print(&format!("{clean}{looked} checks made"));
+    if report.skipped.is_empty() {
+        output::print("\n");
+        return;
+    }
+    output::print(&format!(", {} could not look or input left out:\n", report.skipped.len()));
+    for skip in &report.skipped {
+        let what = skip.code.map_or("input", |code| code.as_str());
+        output::print(&format!("    {what}: {}\n", skip.why));
+    }
+}

@@ -1,0 +1,214 @@
+//! `netkeep sweep`: leftovers of iptables out, and back.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Value as Json, json};
+use sweep::{Backend, Backup, Family, Force, Options, Pattern, Restored, Selection, What};
+
+use crate::args::{BackendArg, Format, SweepArgs};
+use crate::output;
+
+/// How long to wait for the lock, and to try again while others write.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to look whether somebody writes the rules.
+const WATCH: Duration = Duration::from_secs(1);
+/// There is something to do.
+const SOMETHING: u8 = 2;
+
+pub(super) fn run(args: &SweepArgs) -> Result<ExitCode> {
+    if let Some(path) = &args.restore {
+        return restore(args, path);
+    }
+    let backend = match args.backend {
+        Some(BackendArg::Nft) => Backend::NftCompat,
+        // the command line asks for one
+        Some(BackendArg::Legacy) | None => Backend::Legacy,
+    };
+    let what = match (args.of, &args.matching) {
+        (Some(owner), _) => What::Of(owner),
+        (None, Some(pattern)) => What::Match(Pattern::new(pattern)),
+        (None, None) => What::Duplicates,
+    };
+    if args.yes { do_it(args, backend, &what) } else { look(args, backend, &what) }
+}
+
+fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
+    let selection = ::sweep::look(backend, what)?;
+    let programs = ::sweep::programs(&selection.owners());
+    match args.output {
+        Format::Json => {
+            let mut told = told(backend, what, &selection);
+            told.insert("applied".to_owned(), false.into());
+            told.insert("running".to_owned(), json!(programs));
+            output::json(&told)?;
+        }
+        Format::Text => {
+            print_selection(backend, &selection, "would go");
+            for program in &programs {
+                let (name, pid) = (&program.name, program.pid);
+                output::print(&format!(
+                    "{name} (pid {pid}) runs and may write them again: --yes will refuse without \
+                     --force\n"
+                ));
+            }
+            if !selection.is_empty() {
+                output::print("nothing was changed; run again with --yes\n");
+            }
+        }
+    }
+    for referrer in &selection.referrers {
+        anstream::eprintln!(
+            "netkeep: in the way, because it leads to chain {} and is not among them: {} {} rule \
+             {}: {}",
+            referrer.to,
+            referrer.family,
+            referrer.table,
+            referrer.position,
+            referrer.rule
+        );
+    }
+    Ok(match (selection.referrers.is_empty(), selection.is_empty()) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(SOMETHING),
+    })
+}
+
+fn do_it(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
+    let now = Timestamp::now().to_zoned(TimeZone::UTC);
+    let file = || args.state_dir.join(now.strftime("sweep-%Y%m%dT%H%M%S.%3fZ.json").to_string());
+    let options = Options {
+        force: if args.force { Force::Yes } else { Force::No },
+        lock: args.lock.clone(),
+        patience: PATIENCE,
+        watch: WATCH,
+        backup: args.backup.clone().unwrap_or_else(file),
+        created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    };
+    let swept = ::sweep::sweep(backend, what, &options, &mut |_| {})?;
+    match args.output {
+        Format::Json => {
+            let mut told = told(backend, what, &swept.selection);
+            told.insert("applied".to_owned(), (!swept.selection.is_empty()).into());
+            told.insert("backup".to_owned(), json!(swept.backup));
+            told.insert("notes".to_owned(), json!(swept.notes));
+            output::json(&told)?;
+        }
+        Format::Text => {
+            print_selection(backend, &swept.selection, "are gone, verified");
+            swept.notes.iter().for_each(|note| output::print(&format!("note: {note}\n")));
+            if let Some(backup) = &swept.backup {
+                let backup = backup.display();
+                output::print(&format!("back with: netkeep sweep --restore {backup} --yes\n"));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restore(args: &SweepArgs, path: &PathBuf) -> Result<ExitCode> {
+    let backup = Backup::read(path)?;
+    let restored = if args.yes {
+        ::sweep::restore(&backup, &args.lock, PATIENCE)
+            .with_context(|| format!("cannot restore {}", path.display()))?
+    } else {
+        ::sweep::what_is_missing(&backup)?
+    };
+    match args.output {
+        Format::Json => output::json(&json!({
+            "backend": backend_word(backup.backend),
+            "applied": args.yes,
+            "rules": restored.rules,
+            "chains": restored.chains,
+            "present": restored.present,
+            "impossible": restored.impossible,
+            "notes": restored.notes,
+        }))?,
+        Format::Text => print_restored(&restored, args.yes),
+    }
+    Ok(match (restored.impossible.is_empty(), args.yes || restored.is_empty()) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(SOMETHING),
+    })
+}
+
+fn print_restored(restored: &Restored, done: bool) {
+    let verb = if done { "restored" } else { "would restore" };
+    for chain in &restored.chains {
+        output::print(&format!("{verb} {} {} chain {}\n", chain.family, chain.table, chain.chain));
+    }
+    for rule in &restored.rules {
+        let (family, table, at) = (rule.family, &rule.table, rule.position);
+        output::print(&format!("{verb} {family} {table} {at} {}\n", rule.rule));
+    }
+    for lost in &restored.impossible {
+        let (family, table) = (lost.family, &lost.table);
+        output::print(&format!("cannot restore {family} {table} {}: {}\n", lost.rule, lost.why));
+    }
+    restored.notes.iter().for_each(|note| output::print(&format!("note: {note}\n")));
+    output::print(&format!(
+        "{} rules and {} chains {}, {} are there already, {} cannot be restored\n",
+        restored.rules.len(),
+        restored.chains.len(),
+        if done { "restored, verified" } else { "are missing" },
+        restored.present,
+        restored.impossible.len()
+    ));
+    if !done && !restored.is_empty() {
+        output::print("nothing was changed; run again with --yes\n");
+    }
+}
+
+const fn backend_word(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Legacy => "legacy",
+        Backend::NftCompat => "nft",
+    }
+}
+
+fn told(backend: Backend, what: &What, selection: &Selection) -> serde_json::Map<String, Json> {
+    let mut told = serde_json::Map::new();
+    let mut say = |key: &str, value: Json| drop(told.insert(key.to_owned(), value));
+    say("backend", backend_word(backend).into());
+    say("what", what.to_string().into());
+    say("rules", json!(selection.rules));
+    say("chains", json!(selection.chains));
+    say("kept", json!(selection.kept));
+    say("inTheWay", json!(selection.referrers));
+    told
+}
+
+/// Rules by table, as iptables-save prints them, each behind its position in its chain.
+fn print_selection(backend: Backend, selection: &Selection, verb: &str) {
+    let mut table: Option<(Family, &str)> = None;
+    let mut head = |family: Family, name| {
+        if table != Some((family, name)) {
+            table = Some((family, name));
+            output::print(&format!("*{name} ({family}, {backend})\n"));
+        }
+    };
+    for rule in &selection.rules {
+        head(rule.family, &rule.table);
+        let (packets, bytes) = (rule.counters.packets, rule.counters.bytes);
+        output::print(&format!("{:>7} [{packets}:{bytes}] {}\n", rule.position, rule.rule));
+    }
+    for chain in &selection.chains {
+        head(chain.family, &chain.table);
+        output::print(&format!("  chain :{}\n", chain.chain));
+    }
+    for kept in &selection.kept {
+        head(kept.family, &kept.table);
+        output::print(&format!("   stays {:>5} {} ({})\n", kept.position, kept.rule, kept.why));
+    }
+    let (rules, chains) = (selection.rules.len(), selection.chains.len());
+    if selection.is_empty() {
+        output::print("there is nothing to sweep\n");
+    } else {
+        output::print(&format!("{rules} rules and {chains} chains {verb}\n"));
+    }
+}

@@ -69,7 +69,7 @@ impl Image {
     pub(crate) fn lines(&self, chain: &str) -> Vec<String> {
         let chain = self.table.chain(chain);
         let rules = chain.map(|chain| chain.rules.as_slice()).unwrap_or_default();
-        rules.iter().map(|rule| line(rule)).collect()
+        rules.iter().map(line).collect()
     }
 
     /// What a backup keeps of the table: chains of which something goes. `names` are those of sets.

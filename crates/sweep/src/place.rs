@@ -197,7 +197,9 @@ mod tests {
             added in proptest::collection::vec(0..20_usize, 0..10),
         ) {
             let mut now: String = was.chars().filter(|letter| letter.is_lowercase()).collect();
-            added.into_iter().for_each(|at| now.insert(at.min(now.len()), 'x'));
+            for at in added {
+                now.insert(at.min(now.len()), 'x');
+            }
             let once = after(&was, &now);
             prop_assert_eq!(once.replace('x', ""), was.to_lowercase());
             prop_assert_eq!(after(&was, &once), once.clone());

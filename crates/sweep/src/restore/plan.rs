@@ -78,23 +78,7 @@ pub(super) fn plan(
     names: &mut KernelNames,
 ) -> Plan {
     let mut plan = Plan::default();
-    let mut lost: Vec<&str> = Vec::new();
-    for chain in &record.chains {
-        if is_there(backend, chain, image) {
-            continue;
-        }
-        match &chain.origin {
-            // a legacy table has its builtin chains
-            Origin::Builtin { .. } if backend == Backend::Legacy => {}
-            Origin::Builtin { base: Some(_), .. } => {
-                plan.chains.push((chain.name.clone(), chain.origin.clone()));
-            }
-            Origin::User if chain.gone => {
-                plan.chains.push((chain.name.clone(), chain.origin.clone()));
-            }
-            Origin::Builtin { base: None, .. } | Origin::User => lost.push(&chain.name),
-        }
-    }
+    let lost = chains(backend, record, image, &mut plan);
     let leads_nowhere = |plan: &Plan, to: &str| {
         let there = image.is_some_and(|image| image.table.chain(to).is_some());
         !there && !plan.chains.iter().any(|(chain, _)| chain == to)
@@ -143,6 +127,33 @@ pub(super) fn plan(
         }
     }
     plan
+}
+
+/// Plans the chains that have to come back; answers those that cannot.
+fn chains<'r>(
+    backend: Backend,
+    record: &'r TableRecord,
+    image: Option<&Image>,
+    plan: &mut Plan,
+) -> Vec<&'r str> {
+    let mut lost: Vec<&str> = Vec::new();
+    for chain in &record.chains {
+        if is_there(backend, chain, image) {
+            continue;
+        }
+        match &chain.origin {
+            // a legacy table has its builtin chains
+            Origin::Builtin { .. } if backend == Backend::Legacy => {}
+            Origin::Builtin { base: Some(_), .. } => {
+                plan.chains.push((chain.name.clone(), chain.origin.clone()));
+            }
+            Origin::User if chain.gone => {
+                plan.chains.push((chain.name.clone(), chain.origin.clone()));
+            }
+            Origin::Builtin { base: None, .. } | Origin::User => lost.push(&chain.name),
+        }
+    }
+    lost
 }
 
 fn is_there(backend: Backend, chain: &ChainRecord, image: Option<&Image>) -> bool {

@@ -161,8 +161,8 @@ proptest! {
     fn what_is_left_has_no_copies_and_the_same_different_rules(
         sources in proptest::collection::vec(0..6_u8, 0..60)
     ) {
-        let lines: String =
-            sources.iter().map(|n| format!("-A INPUT -s 10.0.0.{n} -j DROP\n")).collect();
+        let line = |n: &u8| format!("-A INPUT -s 10.0.0.{n} -j DROP\n");
+        let lines = sources.iter().map(line).collect::<Vec<_>>().concat();
         let ruleset = ruleset(&lines);
         let selection = select(&ruleset, &What::Duplicates);
         let gone: Vec<u32> = selection.rules.iter().map(|rule| rule.position).collect();

@@ -187,7 +187,7 @@ fn changed<'a>(before: &'a Selection, after: &'a Selection) -> Option<&'a str> {
     let differ = before_rules.iter().zip(&after_rules).find(|(one, other)| one != other);
     let longer = if before_rules.len() > after_rules.len() { &before_rules } else { &after_rules };
     let rest = longer.get(before_rules.len().min(after_rules.len()));
-    let rule = differ.map(|(one, _)| one).or(rest).map(|rule| rule.2.as_str());
+    let rule = differ.map(|(one, other)| one.min(other)).or(rest).map(|rule| rule.2.as_str());
     let chain = || before.chains.iter().find(|chain| !after.chains.contains(chain));
     let new_chain = || after.chains.iter().find(|chain| !before.chains.contains(chain));
     rule.or_else(|| chain().or_else(new_chain).map(|chain| chain.chain.as_str()))

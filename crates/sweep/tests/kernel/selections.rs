@@ -120,6 +120,7 @@ fn one_backend_is_swept_and_the_other_one_stays() {
         let other = BACKENDS.into_iter().find(|other| *other != backend).unwrap();
         let before = node.saved(Of(other, Family::V4));
         node.sweep(backend, &of("kube-router"));
+        std::fs::remove_file(node.backup()).unwrap();
         assert_same_text(&node.saved(Of(other, Family::V4)), &before);
     }
 }

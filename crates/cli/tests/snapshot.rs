@@ -23,7 +23,7 @@ fn a_snapshot_has_the_state_the_ledger_and_the_last_plans_of_the_agent() {
     let path = stage.state_dir().parent().unwrap().join("node.json");
     let socket = stage.socket();
     let args = ["snapshot", "-o", path.to_str().unwrap(), "--socket", socket.to_str().unwrap()];
-    stage.run(&args).expect_code(0);
+    let _ = stage.run(&args).expect_code(0);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let snapshot = of_file(&path);
     let agent = &snapshot["agent"]["known"];
@@ -40,7 +40,7 @@ fn a_snapshot_has_the_state_the_ledger_and_the_last_plans_of_the_agent() {
     let npl = maps.iter().find(|map| map["name"] == "npl4").unwrap();
     assert_eq!(npl["count"], 2);
     // what was read is not what is written: the node is found healthy from the file
-    stage.run(&["doctor", "--from", path.to_str().unwrap()]).expect_code(0);
+    let _ = stage.run(&["doctor", "--from", path.to_str().unwrap()]).expect_code(0);
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn without_an_agent_it_says_so_and_diff_finds_two_looks_the_same() {
         let output = output.expect_code(0);
         assert!(output.stderr.contains("without the agent: no agent answers"), "{output}");
     }
-    netkeep(PROGRAM.as_ref(), &namespace, &["diff", &a, &b]).expect_code(0);
+    let _ = netkeep(PROGRAM.as_ref(), &namespace, &["diff", &a, &b]).expect_code(0);
     foreign::nft(&namespace, "add rule inet t c tcp dport 81 drop").unwrap();
-    netkeep(PROGRAM.as_ref(), &namespace, &["snapshot", "-o", &b, "--socket", &missing])
+    let _ = netkeep(PROGRAM.as_ref(), &namespace, &["snapshot", "-o", &b, "--socket", &missing])
         .expect_code(0);
-    netkeep(PROGRAM.as_ref(), &namespace, &["diff", &a, &b]).expect_code(1);
+    let _ = netkeep(PROGRAM.as_ref(), &namespace, &["diff", &a, &b]).expect_code(1);
 }
 
 #[test]

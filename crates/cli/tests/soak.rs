@@ -42,7 +42,7 @@ fn pod(place: u16, life: u32) -> Pod {
     let [high, low] = place.to_be_bytes();
     let ip = IpAddr::V4(Ipv4Addr::new(10, 40, high, low));
     Pod::new(&format!("many/pod-{place}-{life}"))
-        .uid(&format!("00000000-0000-4000-8000-{:04x}{life:08x}", place))
+        .uid(&format!("00000000-0000-4000-8000-{place:04x}{life:08x}"))
         .node(NODE)
         .label("app", &format!("app-{}", place % ASKING))
         .ips(&[ip])

@@ -1,6 +1,6 @@
 //! `netkeep sweep`: leftovers of iptables out, and back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ fn do_it(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn restore(args: &SweepArgs, path: &PathBuf) -> Result<ExitCode> {
+fn restore(args: &SweepArgs, path: &Path) -> Result<ExitCode> {
     let backup = Backup::read(path)?;
     let restored = if args.yes {
         ::sweep::restore(&backup, &args.lock, PATIENCE)

@@ -1,6 +1,6 @@
 //! `netkeep sweep`: leftovers of iptables out, and back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 

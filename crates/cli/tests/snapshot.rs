@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use netns::Namespace;
 use serde_json::Value;
@@ -17,6 +18,9 @@ fn of_file(path: &std::path::Path) -> Value {
 #[test]
 fn a_snapshot_has_the_state_the_ledger_and_the_last_plans_of_the_agent() {
     let stage = Stage::new(PROGRAM);
+    // a node without one is not healthy, and doctor says so
+    let mut ip = Command::new("ip");
+    lab::run(stage.node(), ip.args(["route", "add", "default", "dev", "eth0"]), "").unwrap();
     let _web = stage.web("default/web-0", "10.244.1.10");
     let _agent = stage.agent();
     stage.programmed(2);

@@ -39,7 +39,7 @@ fn a_mistake_on_the_command_line_ends_with_2_and_one_line_that_names_it() {
         (&["plan", "--source", "dir:/nowhere"], "--node"),
         (&["plan", "--node", "N_1", "--source", "dir:/nowhere"], "N_1"),
         (&["plan", "--node", "n1", "--source", "/nowhere"], "/nowhere"),
-        (&["plan", "--node", "n1", "--source", "kube"], "dir:PATH"),
+        (&["plan", "--node", "n1", "--source", "etcd"], "dir:PATH"),
         (&[&plan[..], &["--npl-port-range", "62000-61000"]].concat(), "62000-61000"),
         (&[&plan[..], &["--npl-port-range", "0-70000"]].concat(), "0-70000"),
         (&[&plan[..], &["--npl-map-size", "0"]].concat(), "--npl-map-size"),
@@ -358,7 +358,7 @@ fn metrics_health_and_readiness_are_served_under_the_contracts_names() {
         "netkeep_findings{code=\"foreign-write\"} 0",
         "netkeep_findings{code=\"set-full\"} 0",
         "netkeep_changes_rejected_total 0",
-        "netkeep_source_fresh{source=\"dir\"} 1",
+        "netkeep_source_fresh{source=\"dir\",kind=\"\"} 1",
         "netkeep_kernel_generation ",
         "netkeep_resident_memory_bytes ",
     ] {
@@ -368,7 +368,7 @@ fn metrics_health_and_readiness_are_served_under_the_contracts_names() {
     stage.folder().clear();
     stage.finding("source-unavailable", |_| true);
     let (_, text) = get(&stage, "/metrics").unwrap();
-    assert!(text.contains("netkeep_source_fresh{source=\"dir\"} 0"), "{text}");
+    assert!(text.contains("netkeep_source_fresh{source=\"dir\",kind=\"\"} 0"), "{text}");
     assert!(text.contains("netkeep_holds_total 1"), "{text}");
     assert!(text.contains("netkeep_findings{code=\"source-unavailable\"} 1"), "{text}");
     // A loop that hangs is not healthy; it recovers.

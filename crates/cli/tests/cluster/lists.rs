@@ -189,7 +189,7 @@ fn an_empty_list_of_any_kind_is_not_believed() {
     ] {
         let mut scene = scene(false);
         let (table, written) = (scene.table(), scene.generation());
-        let published = scene.stage.publications();
+        let published = [W0, W1].map(|pod| scene.cluster().published(pod));
         let clients = scene.stage.clients(W0);
         let of = || On::verb("list").resource(resource);
         let empty = scene.api().fault(of(), Fault::EmptyList).until_lifted();
@@ -216,12 +216,14 @@ fn an_empty_list_of_any_kind_is_not_believed() {
         scene.finding("source-unavailable", says);
         said_again(&scene);
         assert_eq!((scene.table(), scene.generation()), (table, written), "{resource}");
-        assert_eq!(scene.stage.publications(), published, "{resource}");
+        assert_eq!([W0, W1].map(|pod| scene.cluster().published(pod)), published, "{resource}");
+        assert_eq!(scene.api().writes(), [], "{resource}");
         // Nobody has to do anything once the list is right again.
         empty.lift();
         scene.is_fresh();
         assert_eq!(scene.generation(), written, "{resource}");
-        assert_eq!(scene.stage.publications(), published, "{resource}");
+        assert_eq!([W0, W1].map(|pod| scene.cluster().published(pod)), published, "{resource}");
+        assert_eq!(scene.api().writes(), [], "{resource}");
         clients.lost_nothing();
         scene.ends_well(&[W0, W1]);
     }

@@ -74,9 +74,11 @@ fn show_and_explain_answer_beside_an_agent_that_watches_the_api() {
     let _silent = scene.api().fault(On::everything(), Fault::Drop).until_lifted();
     scene.cut();
     scene.holds("may be out of date");
-    scene.finding("source-unavailable", "");
-    let findings = scene.stage.run(&["show", "findings"]).expect_code(0);
-    assert!(findings.stdout.contains("Kubernetes API, Pods"), "{findings}");
+    scene.until(|| {
+        let findings = scene.stage.run(&["show", "findings"]).expect_code(0);
+        let told = findings.stdout.contains("Kubernetes API, Pods");
+        if told { Ok(()) } else { Err(findings.to_string()) }
+    });
     scene.stop();
 }
 

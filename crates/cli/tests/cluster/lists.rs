@@ -140,8 +140,11 @@ fn a_slow_list_deletes_only_once_it_is_complete_and_adds_before() {
     });
     scene.maps(&["default/early", W0, W1]);
     scene.holds("Pods may be out of date");
-    let pages = scene.asked("list", "pods");
-    assert!(pages.iter().any(|page| page.query.contains("continue=")), "{pages:?}");
+    scene.until(|| {
+        let pages = scene.asked("list", "pods");
+        let second = pages.iter().any(|page| page.query.contains("continue="));
+        if second { Ok(()) } else { Err(format!("{pages:?}")) }
+    });
     scene.answers("default/early");
     assert!(scene.mapped().contains(W1));
     second.lift();

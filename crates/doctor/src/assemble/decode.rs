@@ -48,7 +48,7 @@ impl<R: Read> Decoded<R> {
             if start.starts_with(b"PK\x03\x04") || start.get(257..262) == Some(b"ustar") {
                 return Ok(Kind::Binary("it is an archive: unpack it first"));
             }
-            if start.iter().take(512).filter(|byte| **byte == 0).count() > 8 {
+            if is_binary(start) {
                 return Ok(Kind::Binary("it is not text"));
             }
             let blank = start.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -107,6 +107,14 @@ impl<R: Read> Decoded<R> {
     pub(crate) fn peek(&mut self) -> io::Result<&[u8]> {
         self.input.fill_buf()
     }
+}
+
+/// Whether one byte in sixteen, and no few, is a control character that no tool prints.
+fn is_binary(start: &[u8]) -> bool {
+    let start = start.get(..4_096).unwrap_or(start);
+    let control = |byte: &&u8| matches!(**byte, 0..=8 | 14..=26 | 28..=31 | 127);
+    let found = start.iter().filter(control).count();
+    found > 16 && found > start.len() / 16
 }
 
 /// Whether the first line that is no comment begins as JSON does.
@@ -252,5 +260,7 @@ mod tests {
         assert_eq!(kind(b"# a\n*filter\n"), Kind::Text);
         assert_eq!(kind(b""), Kind::Empty);
         assert!(matches!(kind(&[0x1f, 0x8b, 8, 0]), Kind::Binary(_)));
+        let every: Vec<u8> = (0..=255).cycle().take(8_192).collect();
+        assert!(matches!(kind(&every), Kind::Binary(_)));
     }
 }

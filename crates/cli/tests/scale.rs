@@ -118,7 +118,10 @@ fn ten_thousand_mappings_stand_through_thirty_seconds_of_churn_and_nothing_piles
     put_many(&stage, 100, 100);
     let churn = Service::new("churn/all").npl().selector("app", "churn");
     stage.folder().put(churn.port(Protocol::Tcp, 80, Target::Number(8080)));
-    let mut agent = stage.start();
+    // The node of the lab has no default route, which the host checks tell; they have tests of their
+    // own, and open files when they look for the first time.
+    let mut command = stage.command("agent");
+    let mut agent = AgentProcess::start(stage.node(), command.env("NETKEEP_HOST_CHECKS", "0"));
     verified(&stage, &mut agent, 10_002, 101);
     let clients = stage.clients(STEADY);
     let (leases, open) = (stage.metric("netkeep_node_ports_leased"), descriptors(&agent));

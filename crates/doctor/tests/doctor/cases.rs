@@ -50,6 +50,21 @@ const GATEWAY_WITH_RULES: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING A
     -A POSTROUTING -j SNAT_FILTER\nCOMMIT\n";
 const NET1: &str = "3: net1@if9: <BROADCAST,UP> mtu 1500 state UP\n    inet 198.51.100.2/24 scope global net1\n    inet 198.51.100.7/24 scope global secondary net1\n";
 
+const UFW: &str = "*filter\n:INPUT DROP [0:0]\n:ufw-user-input - [0:0]\n\
+    :ufw-skip-to-policy-forward - [0:0]\n:ufw-logging-allow - [0:0]\n-A INPUT -j ufw-user-input\n\
+    -A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT\n\
+    -A ufw-skip-to-policy-forward -j DROP\n-A ufw-logging-allow -j LOG\nCOMMIT\n";
+const UFW_WITHOUT_ITS_JUMP: &str = "*filter\n:INPUT DROP [0:0]\n:ufw-user-input - [0:0]\n\
+    :ufw-skip-to-policy-forward - [0:0]\n-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT\n\
+    -A ufw-skip-to-policy-forward -j DROP\nCOMMIT\n";
+
+const FIREWALLD: &str = "*filter\n:INPUT ACCEPT [0:0]\n:INPUT_ZONES - [0:0]\n:IN_public - [0:0]\n\
+    :IN_trusted - [0:0]\n-A INPUT -j INPUT_ZONES\n-A INPUT_ZONES -g IN_public\n\
+    -A IN_public -p tcp -m tcp --dport 22 -j ACCEPT\n-A IN_trusted -j ACCEPT\nCOMMIT\n";
+const FIREWALLD_WITHOUT_ITS_JUMP: &str = "*filter\n:INPUT ACCEPT [0:0]\n:INPUT_ZONES - [0:0]\n\
+    :IN_public - [0:0]\n:IN_trusted - [0:0]\n-A INPUT_ZONES -g IN_public\n\
+    -A IN_public -p tcp -m tcp --dport 22 -j ACCEPT\n-A IN_trusted -j ACCEPT\nCOMMIT\n";
+
 const CASES: &[Case] = &[
     (
         Code::DanglingDnat,
@@ -453,6 +468,19 @@ const CASES: &[Case] = &[
             "iptables-nft-save",
             "*filter\n:FORWARD ACCEPT [0:0]\n:KUBE-FORWARD - [0:0]\n-A FORWARD -j KUBE-FORWARD\n-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT\nCOMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n-A PREROUTING -j KUBE-SERVICES\n-A OUTPUT -j KUBE-SERVICES\n-A KUBE-SERVICES -d 10.96.0.1/32 -j DNAT --to-destination 10.0.0.1\nCOMMIT\n",
         )],
+    ),
+    // ufw and firewalld make chains that their settings do not use; without them all are leftovers
+    (
+        Code::OrphanChain,
+        Severity::Info,
+        &[("iptables-nft-save", UFW_WITHOUT_ITS_JUMP)],
+        &[("iptables-nft-save", UFW)],
+    ),
+    (
+        Code::OrphanChain,
+        Severity::Info,
+        &[("iptables-nft-save", FIREWALLD_WITHOUT_ITS_JUMP)],
+        &[("iptables-nft-save", FIREWALLD)],
     ),
 ];
 

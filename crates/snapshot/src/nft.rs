@@ -39,25 +39,24 @@ pub(crate) fn read(socket: &mut Socket, limits: Limits, links: &Links) -> Result
         let chains = chains.remove(&(table.family, table.name.clone())).unwrap_or_default();
         let sets = content(socket, &table, limits)?;
         let around = rule::Around { family: table.family, sets: &sets, links };
-        let index: BTreeMap<&str, usize> =
-            chains.iter().enumerate().map(|(at, chain)| (chain.name.as_str(), at)).collect();
-        // a dump that ran across a change begins again
-        let start = || (vec![Vec::new(); chains.len()], 0_usize, 0_usize);
-        let step = |(all, kept, left_out): &mut (Vec<Vec<NftRule>>, usize, usize),
-                    rule: nfnl::Rule| {
-            let Some(place) = index.get(rule.chain.as_str()).and_then(|at| all.get_mut(*at)) else {
-                return;
+        let mut rules = Vec::with_capacity(chains.len());
+        for chain in &chains {
+            // a dump that ran across a change begins again
+            let start = || (Vec::new(), 0_usize);
+            let step = |(kept, left_out): &mut (Vec<NftRule>, usize), rule: nfnl::Rule| {
+                if held + kept.len() < limits.rules {
+                    kept.push(told_rule(&rule, &around));
+                } else {
+                    *left_out += 1;
+                }
             };
-            if held + *kept >= limits.rules {
-                *left_out += 1;
-                return;
-            }
-            *kept += 1;
-            place.push(told_rule(&rule, &around));
-        };
-        let (rules, kept, left_out) = socket.fold_rules(table.family, &table.name, start, step)?;
-        held += kept;
-        read.left_out += left_out;
+            // chain by chain: see `fold_chain_rules`
+            let (kept, left_out) =
+                socket.fold_chain_rules(table.family, &table.name, &chain.name, start, step)?;
+            held += kept.len();
+            read.left_out += left_out;
+            rules.push(kept);
+        }
         let named = sets.values().filter(|(set, _)| !set.flags.contains(SetFlags::ANONYMOUS));
         read.ruleset.tables.push(NftTable {
             family: table.family.to_string(),

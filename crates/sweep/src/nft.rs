@@ -46,17 +46,18 @@ fn image(socket: &mut Socket, family: Family, table: xt::Table) -> Result<Image,
     let views: BTreeMap<u64, &xt::Rule> =
         rules.filter_map(|rule| Some((rule.handle?, rule))).collect();
     let of = nft_family(family);
-    let mut held: BTreeMap<String, Vec<Held>> =
-        table.chains.iter().map(|chain| (chain.name.clone(), Vec::new())).collect();
-    let found = socket.fold_rules(of, &table.name, Vec::new, |all, rule| {
-        let view = rule.handle.and_then(|handle| views.get(&handle));
-        if let Some(view) = view {
-            let raw = Raw::of_nft(&rule, view);
-            all.push((rule.chain, Held { key: raw.key(family), raw }));
-        }
-    })?;
-    for (chain, rule) in found {
-        held.entry(chain).or_default().push(rule);
+    let mut held: BTreeMap<String, Vec<Held>> = BTreeMap::new();
+    for chain in &table.chains {
+        // chain by chain: see `fold_chain_rules`
+        let name = &chain.name;
+        let found = socket.fold_chain_rules(of, &table.name, name, Vec::new, |all, rule| {
+            let view = rule.handle.and_then(|handle| views.get(&handle));
+            if let Some(view) = view {
+                let raw = Raw::of_nft(&rule, view);
+                all.push(Held { key: raw.key(family), raw });
+            }
+        })?;
+        held.insert(name.clone(), found);
     }
     let bases = socket.chains(of, Some(&table.name))?.into_iter().filter_map(|chain| {
         let base = chain.base?;

@@ -30,6 +30,12 @@ pub(crate) struct Loaded {
     pub(crate) used: bool,
 }
 
+impl Loaded {
+    const fn is_interface(&self) -> bool {
+        matches!(self.load, Load::Meta(MetaKey::IifName | MetaKey::OifName)) && self.mask.is_none()
+    }
+}
+
 /// The registers.
 #[derive(Debug, Default)]
 pub(crate) struct Registers(BTreeMap<u32, Loaded>);
@@ -85,9 +91,11 @@ impl Registers {
         Some(loaded)
     }
 
-    /// Values that no condition asked about.
+    /// Values that no condition asked about. The name of an interface is none of them: `-i +`, which
+    /// every name fits, is what iptables-nft writes so, and it asks for nothing.
     pub(crate) fn unused(&self) -> impl Iterator<Item = &str> {
-        self.0.values().filter(|loaded| !loaded.used).map(|loaded| loaded.words.as_str())
+        let left = self.0.values().filter(|loaded| !loaded.used && !loaded.is_interface());
+        left.map(|loaded| loaded.words.as_str())
     }
 }
 

@@ -108,3 +108,22 @@ fn two_negated_ports_are_shown_as_the_kernel_compares_them() {
         assert_eq!(line, format!("-A INPUT -p tcp -m nft --expressions \"{words}\" -j DROP"));
     });
 }
+
+/// iptables-nft writes `-i +` as the interface's name, compared with nothing; so firewalld ends the
+/// list of its zones.
+#[test]
+fn an_interface_that_every_name_fits_is_no_condition() {
+    in_new_namespace(|| {
+        let rules = "*filter\n-A INPUT -i + -j DROP\n-A FORWARD -i + -o + -g away\nCOMMIT\n";
+        let rules = rules.replace("*filter\n", "*filter\n:away - [0:0]\n");
+        run("iptables-nft-restore", &[], &rules);
+        let saved = run("iptables-nft-save", &[], "");
+        let filter = read(Family::V4).tables.remove(0);
+        for (chain, line) in [("INPUT", "-A INPUT -j DROP"), ("FORWARD", "-A FORWARD -g away")] {
+            let rule = &filter.chain(chain).unwrap().rules[0];
+            assert!(rule.is_known());
+            assert_eq!(text::save_rule(chain, rule), line);
+            assert!(saved.lines().any(|saved| saved == line), "{saved}");
+        }
+    });
+}

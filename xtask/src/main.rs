@@ -31,7 +31,7 @@ usage: cargo xtask COMMAND
   image [--profile release|dev]          the container image, built and run; needs root
   bless [CARGO TEST ARGS]                rewrite the golden files, then read the diff
   fuzz  TARGET [--seconds N]             fuzz one target (default 60 s); without TARGET: list them
-  suites                                 iptables of other Debian suites, unpacked for the tests
+  suites                                 programs of Debian suites, unpacked beside for the tests
   bench [--check] [--quick] [NAME...]    measure against peers in the same run; --check fails on a limit
   soak  [--minutes N]                    a large cluster under constant change (default 30): nothing grows";
 

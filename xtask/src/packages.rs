@@ -17,7 +17,7 @@ const fn package(package: &'static str) -> Wanted {
 }
 
 /// The packages, by name.
-const PACKAGES: [Wanted; 16] = [
+const PACKAGES: [Wanted; 19] = [
     package("nftables"),
     package("iptables"),
     package("ipset"),
@@ -36,6 +36,10 @@ const PACKAGES: [Wanted; 16] = [
     package("golang-github-masterminds-sprig-dev"),
     package("golang-github-xeipuuv-gojsonschema-dev"),
     package("golang-gopkg-yaml.v3-dev"),
+    // What firewalld runs on; itself it is unpacked beside (`suites`).
+    package("dbus-daemon"),
+    package("python3-dbus"),
+    package("python3-gi"),
 ];
 
 /// Makes sure that all packages are there: installs what is missing when root, else fails with the

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let privilege = Privilege::current()?;
     let mut steps = Steps::default();
     steps.run("packages: oracles and peers", packages::ensure);
-    steps.run("packages: iptables of other suites", suites::ensure);
+    steps.run("packages: programs unpacked beside", suites::ensure);
     if !steps.all_well() {
         return steps.finish();
     }

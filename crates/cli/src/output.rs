@@ -1,7 +1,9 @@
 //! What people and scripts see: tables, findings, JSON. Colour only on a terminal (`anstream`).
 //!
-//! A closed pipe (`netkeep show npl | head`) ends the output, not the program.
+//! A closed pipe (`netkeep show npl | head`) ends the output, not the program. Rules, names and dumps
+//! are written by others: what of them would command a terminal is shown, not done.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
@@ -11,9 +13,41 @@ use model::{Finding, Severity};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-/// Prints text as it is.
+/// Prints text; control characters other than a line's end are spelled out.
 pub(crate) fn print(text: &str) {
+    styled(&harmless(text));
+}
+
+/// Prints text of our own, with its colours.
+pub(crate) fn styled(text: &str) {
     let _ = anstream::stdout().write_all(text.as_bytes());
+}
+
+fn harmless(text: &str) -> Cow<'_, str> {
+    let harms = |letter: char| letter.is_control() && letter != '\n';
+    if !text.contains(harms) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if harms(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown.into()
+}
+
+/// Prints how grave a finding is.
+pub(crate) fn severity(severity: Severity) {
+    let colour = match severity {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Info => AnsiColor::Cyan,
+    };
+    let style = Style::new().fg_color(Some(colour.into())).bold();
+    styled(&format!("{style}{}{style:#}", severity.as_str()));
 }
 
 /// Prints indented JSON.
@@ -53,17 +87,22 @@ pub(crate) fn findings(findings: &[Finding]) {
     let mut findings: Vec<&Finding> = findings.iter().collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     for finding in findings {
-        let colour = match finding.severity {
-            Severity::Error => AnsiColor::Red,
-            Severity::Warning => AnsiColor::Yellow,
-            Severity::Info => AnsiColor::Cyan,
-        };
-        let style = Style::new().fg_color(Some(colour.into())).bold();
-        let Finding { severity, code, subject, message, advice, .. } = finding;
-        let severity = severity.as_str();
-        print(&format!("{style}{severity}{style:#} {code}: {subject}: {message}\n"));
+        let Finding { code, subject, message, advice, .. } = finding;
+        severity(finding.severity);
+        print(&format!(" {code}: {subject}: {message}\n"));
         if !advice.is_empty() {
             print(&format!("    {advice}\n"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_command_a_terminal_is_spelled_out() {
+        assert_eq!(harmless("a\nb: ü"), "a\nb: ü");
+        assert_eq!(harmless("\x1b[31m\u{9b}\r\0"), "\\u{1b}[31m\\u{9b}\\r\\u{0}");
     }
 }

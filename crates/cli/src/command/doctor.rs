@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::doctor::{Report, Snapshot, assemble};
-use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use model::{FindingCode, Severity};
 
@@ -61,17 +60,8 @@ fn explain(code: &str) -> ExitCode {
 
 fn print(report: &Report) {
     for finding in &report.findings {
-        let colour = match finding.severity {
-            Severity::Error => AnsiColor::Red,
-            Severity::Warning => AnsiColor::Yellow,
-            Severity::Info => AnsiColor::Cyan,
-        };
-        let style = Style::new().fg_color(Some(colour.into())).bold();
-        let severity = finding.severity.as_str();
-        output::print(&format!(
-            "{style}{severity}{style:#} {}: {}: {}\n",
-            finding.code, finding.subject, finding.message
-        ));
+        output::severity(finding.severity);
+        output::print(&format!(" {}: {}: {}\n", finding.code, finding.subject, finding.message));
         for line in &finding.evidence {
             output::print(&format!("    | {line}\n"));
         }

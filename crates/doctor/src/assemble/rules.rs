@@ -69,6 +69,9 @@ pub(super) struct Reader {
     index: BTreeMap<String, usize>,
     open: bool,
     full: bool,
+    /// The table that a `*` began and that no `COMMIT` ended yet, and the line of the `*`.
+    begun: Option<(usize, String)>,
+    cut: Vec<(usize, String)>,
 }
 
 impl Reader {
@@ -81,6 +84,8 @@ impl Reader {
             index: BTreeMap::new(),
             open: false,
             full: false,
+            begun: None,
+            cut: Vec::new(),
         }
     }
 
@@ -98,8 +103,14 @@ impl Reader {
         match text::read_line(line, family) {
             Line::Blank => {}
             Line::Note(_) => return line.starts_with('#'),
-            Line::Table(name) => self.begin(name),
+            Line::Table(name) => {
+                if self.room(all, file, at) {
+                    self.cut.extend(self.begun.replace((at, name.clone())));
+                    self.begin(name);
+                }
+            }
             Line::Commit => {
+                self.begun = None;
                 let whole = self.open && !self.full;
                 if let (true, Some(table)) = (whole, self.set().last_mut()) {
                     table.extent = Extent::Whole;
@@ -200,7 +211,12 @@ impl Reader {
     }
 
     /// Puts the rules where they belong.
-    pub(super) fn finish(self, all: &mut Assembler, file: &str) {
+    pub(super) fn finish(mut self, all: &mut Assembler, file: &str) {
+        self.cut.extend(self.begun.take().filter(|_| !self.full));
+        for (at, name) in std::mem::take(&mut self.cut) {
+            let why = format!("table {name} has no COMMIT: the text is cut off in it");
+            all.skip(file, at, why);
+        }
         for (origin, tables) in self.sets {
             let family = origin.family.unwrap_or_else(|| family_of(&tables));
             let backend = origin.backend.unwrap_or(Backend::NftCompat);

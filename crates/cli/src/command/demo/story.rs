@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::output::print;
+use crate::output::styled;
 
 const fn bold() -> Style {
     Style::new().bold()
@@ -18,31 +18,31 @@ fn coloured(colour: AnsiColor) -> Style {
 /// A new chapter.
 pub(super) fn chapter(title: &str) {
     let style = bold();
-    print(&format!("\n{style}{title}{style:#}\n"));
+    styled(&format!("\n{style}{title}{style:#}\n"));
 }
 
 /// Something happens.
 pub(super) fn happens(what: &str) {
-    print(&format!("  - {what}\n"));
+    styled(&format!("  - {what}\n"));
 }
 
 /// A client or the kernel shows something good.
 pub(super) fn good(what: &str) {
     let style = coloured(AnsiColor::Green);
-    print(&format!("      {style}ok{style:#}    {what}\n"));
+    styled(&format!("      {style}ok{style:#}    {what}\n"));
 }
 
 /// A client or the kernel shows something bad, as it was to be shown.
 pub(super) fn bad(what: &str) {
     let style = coloured(AnsiColor::Red);
-    print(&format!("      {style}lost{style:#}  {what}\n"));
+    styled(&format!("      {style}lost{style:#}  {what}\n"));
 }
 
 /// The output of a command, indented.
 pub(super) fn shows(command: &str, output: &str) {
     let style = bold();
-    print(&format!("  $ {style}{command}{style:#}\n"));
-    output.lines().for_each(|line| print(&format!("      {line}\n")));
+    styled(&format!("  $ {style}{command}{style:#}\n"));
+    output.lines().for_each(|line| styled(&format!("      {line}\n")));
 }
 
 /// A duration as a person reads it.

@@ -8,7 +8,7 @@ fuzz_target!(|bytes: &[u8]| {
     let parsed = parse("f", bytes, &Limits::default());
     for found in &parsed.objects {
         let meta = found.object.meta();
-        assert!((1..=model::mark::UID_MAX).contains(&meta.uid.as_str().len()));
+        assert!((1..=model::mark::UID_MAX).contains(&meta.uid.text().len()));
         for part in [&meta.namespace, &meta.name] {
             assert!(!part.contains(['/', '\n', '\0']) && !matches!(&**part, "." | ".."));
         }

@@ -1,8 +1,8 @@
 //! Owns `orphan-chain`: chains with rules that nothing leads to. Of known systems with anchors this is
 //! `missing-anchor`; here are the others.
 //!
-//! Some firewalls write every chain that they could need and use what their settings ask for: while
-//! they are in force, those are no leftovers.
+//! Some systems write chains that they may need later, and lead to them when they do: while such a
+//! system is in force, those are no leftovers.
 
 use model::{FindingCode, Severity};
 use xt::ChainKind;
@@ -11,8 +11,8 @@ use super::{Found, Outcome, count, missing_anchor, need_rules};
 use crate::host::{Host, TableView};
 use crate::owners::{self, Owner};
 
-/// Chains that ufw makes whether its rules use them or not, after `ufw-` or `ufw6-`: its policies and
-/// levels of logging choose among them (ufw's src/ufw-init-functions, src/backend_iptables.py).
+/// What ufw makes whether its rules use it or not, after `ufw-` or `ufw6-`: its policies and levels
+/// of logging choose among them (ufw's src/ufw-init-functions, src/backend_iptables.py).
 const OF_UFW: [&str; 7] = [
     "logging-allow",
     "logging-deny",
@@ -23,9 +23,18 @@ const OF_UFW: [&str; 7] = [
     "user-limit-accept",
 ];
 
-/// Chains that firewalld makes for each zone in both families; a zone whose sources are addresses of
-/// one family is led to in that one only (firewalld's src/firewall/core/ipXtables.py).
+/// What firewalld makes for each zone in both families; a zone whose sources are addresses of one
+/// family is led to in that one only (firewalld's src/firewall/core/ipXtables.py).
 const OF_ZONES: [&str; 6] = ["IN_", "FWD_", "FWDI_", "FWDO_", "PRE_", "POST_"];
+
+/// The marks of kube-proxy, used by Services of the family, and of older kubelets.
+const MARKS: [&str; 2] = ["KUBE-MARK-MASQ", "KUBE-MARK-DROP"];
+
+/// What Pods of the family come to (kube-router's pkg/controllers/netpol/npc_iptables.go).
+const OF_PODS: [&str; 3] = ["KUBE-NWPLCY-COMMON", "KUBE-NWPLCY-DEFAULT", "KUBE-NWPLCY-TAIL"];
+
+/// The mark of the plugin portmap, used by ports of hosts; it stays when the last one goes.
+const OF_PORTMAP: &str = "CNI-HOSTPORT-SETMARK";
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
@@ -63,18 +72,32 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     Ok(findings)
 }
 
-/// Whether a firewall that is in force keeps a chain of this name in store.
+/// Whether a system that is in force keeps a chain of this name in store.
 fn is_spare(view: &TableView<'_>, name: &str) -> bool {
-    let owner = owners::of_chain(name);
-    let kept = match owner {
-        Owner::Ufw => {
-            let rest = name.strip_prefix("ufw-").or_else(|| name.strip_prefix("ufw6-"));
-            rest.is_some_and(|rest| OF_UFW.contains(&rest))
-        }
-        Owner::Firewalld => OF_ZONES.iter().any(|prefix| name.starts_with(prefix)),
-        _ => false,
+    let keepers = keepers(name);
+    !keepers.is_empty()
+        && view.chains().any(|(number, chain)| {
+            keepers.contains(&owners::of_chain(&chain.name))
+                && view.callers(number).next().is_some()
+        })
+}
+
+/// The systems of which one must be in force for a chain of this name to be in store.
+fn keepers(name: &str) -> &'static [Owner] {
+    let of_ufw = || {
+        let rest = name.strip_prefix("ufw-").or_else(|| name.strip_prefix("ufw6-"));
+        rest.is_some_and(|rest| OF_UFW.contains(&rest))
     };
-    kept && view.chains().any(|(number, chain)| {
-        owners::of_chain(&chain.name) == owner && view.callers(number).next().is_some()
-    })
+    match owners::of_chain(name) {
+        Owner::Ufw if of_ufw() => &[Owner::Ufw],
+        Owner::Firewalld if OF_ZONES.iter().any(|zone| name.starts_with(zone)) => {
+            &[Owner::Firewalld]
+        }
+        Owner::KubeProxy | Owner::Kubelet if MARKS.contains(&name) => {
+            &[Owner::KubeProxy, Owner::Kubelet]
+        }
+        Owner::KubeRouter if OF_PODS.contains(&name) => &[Owner::KubeRouter],
+        Owner::CniPlugins if name == OF_PORTMAP => &[Owner::CniPlugins],
+        _ => &[],
+    }
 }

@@ -65,6 +65,17 @@ const FIREWALLD_WITHOUT_ITS_JUMP: &str = "*filter\n:INPUT ACCEPT [0:0]\n:INPUT_Z
     :IN_public - [0:0]\n:IN_trusted - [0:0]\n-A INPUT_ZONES -g IN_public\n\
     -A IN_public -p tcp -m tcp --dport 22 -j ACCEPT\n-A IN_trusted -j ACCEPT\nCOMMIT\n";
 
+const NOTHING_TO_SERVE: &str = "*nat\n:POSTROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    :KUBE-MARK-MASQ - [0:0]\n:KUBE-POSTROUTING - [0:0]\n:CNI-HOSTPORT-MASQ - [0:0]\n\
+    :CNI-HOSTPORT-SETMARK - [0:0]\n-A POSTROUTING -j CNI-HOSTPORT-MASQ\n\
+    -A POSTROUTING -j KUBE-POSTROUTING\n-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000\n\
+    -A KUBE-POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE\n\
+    -A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE\n\
+    -A CNI-HOSTPORT-SETMARK -j MARK --set-xmark 0x2000/0x2000\nCOMMIT\n\
+    *filter\n:INPUT ACCEPT [0:0]\n:KUBE-ROUTER-INPUT - [0:0]\n:KUBE-NWPLCY-DEFAULT - [0:0]\n\
+    -A INPUT -j KUBE-ROUTER-INPUT\n-A KUBE-ROUTER-INPUT -p tcp -m tcp --dport 80 -j RETURN\n\
+    -A KUBE-NWPLCY-DEFAULT -j MARK --set-xmark 0x10000/0x10000\nCOMMIT\n";
+
 const CASES: &[Case] = &[
     (
         Code::DanglingDnat,
@@ -481,6 +492,16 @@ const CASES: &[Case] = &[
         Severity::Info,
         &[("iptables-nft-save", FIREWALLD_WITHOUT_ITS_JUMP)],
         &[("iptables-nft-save", FIREWALLD)],
+    ),
+    // a family without Services, Pods and ports of hosts
+    (
+        Code::OrphanChain,
+        Severity::Info,
+        &[(
+            "ip6tables-nft-save",
+            "*nat\n:KUBE-MARK-MASQ - [0:0]\n-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000\nCOMMIT\n",
+        )],
+        &[("ip6tables-nft-save", NOTHING_TO_SERVE)],
     ),
 ];
 

@@ -1,0 +1,2 @@
+# A machine that nobody has made a node of.
+true

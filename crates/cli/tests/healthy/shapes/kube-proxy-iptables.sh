@@ -1,0 +1,1 @@
+. "$SHAPES/kubernetes.sh"

@@ -2,10 +2,11 @@
 //!
 //! Owns: a thread that looks whether anything changed, seldom and cheaply, and asks every check when
 //! it did. nf_tables counts its changes (the generation); legacy tables do not, so their number of
-//! entries and their size are compared each time, and their contents now and then.
+//! entries and their size are compared each time, and now and then the bytes of their rules.
 //!
-//! Invariants: a node on which nothing changes costs a dozen system calls an interval; what we
-//! write ourselves is no change; the checks never run more often than the interval.
+//! Invariants: a node on which nothing changes costs a dozen system calls an interval, one read of
+//! its legacy tables every ten, and one diagnosis every hundred and twenty; what we write ourselves is
+//! no change; the checks never run more often than the interval.
 //!
 //! Deliberately not here: looking (`snapshot`), judging (`doctor`), mending (`sweep`, by hand).
 
@@ -22,8 +23,11 @@ use xt::legacy::TableInfo;
 
 /// How often changes are looked for unless the configuration says otherwise.
 pub const INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
-/// The contents of legacy tables are looked at every so many intervals, changed or not.
+/// The bytes of legacy tables are looked at every so many intervals.
 const LEGACY_EVERY: u32 = 10;
+/// All checks are asked every so many intervals, changed or not: nothing counts the changes of
+/// routes, sets and sysctls.
+const ALL_EVERY: u32 = 120;
 /// How long one part of a look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,6 +71,36 @@ impl Signature {
     }
 }
 
+/// What the rules of the legacy tables are, without their counters; nothing if one cannot be read.
+fn contents(tables: &[TableInfo]) -> Option<Vec<u64>> {
+    let one = |info: &TableInfo| xt::legacy::read_blob(info.family, &info.table).ok();
+    tables.iter().map(|info| one(info)?.fingerprint().ok()).collect()
+}
+
+/// What was known when the checks were asked last.
+#[derive(Debug, Default)]
+struct Known {
+    signature: Option<Signature>,
+    contents: Option<Vec<u64>>,
+}
+
+impl Known {
+    /// Whether something is not as it was, as far as is looked at in this round; notes how it is.
+    fn changed(&mut self, round: u32, now: Signature) -> bool {
+        let same = self.signature.as_ref() == Some(&now);
+        let every = |rounds| round.is_multiple_of(rounds);
+        if same && (now.legacy.is_empty() || !every(LEGACY_EVERY)) && !every(ALL_EVERY) {
+            return false;
+        }
+        let contents = contents(&now.legacy);
+        if same && contents.is_some() && contents == self.contents && !every(ALL_EVERY) {
+            return false;
+        }
+        *self = Self { signature: Some(now), contents };
+        true
+    }
+}
+
 /// Starts the thread; `tell` answers whether anybody still listens.
 pub(crate) fn start(
     interval: Duration,
@@ -75,15 +109,12 @@ pub(crate) fn start(
 ) -> io::Result<()> {
     let work = move || {
         let mut socket = Socket::open().ok();
-        let mut last: Option<Signature> = None;
+        let mut known = Known::default();
         for round in 0_u32.. {
             std::thread::sleep(interval);
-            let now = Signature::read(socket.as_mut(), &own);
-            let contents = !now.legacy.is_empty() && round % LEGACY_EVERY == 0;
-            if last.as_ref() == Some(&now) && !contents {
+            if !known.changed(round, Signature::read(socket.as_mut(), &own)) {
                 continue;
             }
-            last = Some(now);
             let options = Options { patience: PATIENCE, ..Options::default() };
             let report = doctor::run(&snapshot::take(options));
             netns::trim_memory();

@@ -65,6 +65,26 @@ fn identical_rules_that_grow_are_told_whichever_backend_has_them() {
 }
 
 #[test]
+fn legacy_rules_that_change_and_keep_their_size_are_told() {
+    let (stage, _web, _agent) = stage();
+    let load = |source: fn(u8) -> u8| {
+        let rule = |n| format!("-A KUBE-ROUTER-FORWARD -s 10.{}.0.0/16 -j ACCEPT\n", source(n));
+        let rules = (0..20).map(rule).collect::<Vec<_>>().concat();
+        let text = format!(
+            "*filter\n:FORWARD ACCEPT [0:0]\n:KUBE-ROUTER-FORWARD - [0:0]\n\
+             -A FORWARD -j KUBE-ROUTER-FORWARD\n{rules}COMMIT\n"
+        );
+        lab::run(stage.node(), &mut Command::new("iptables-legacy-restore"), &text).unwrap();
+    };
+    load(|n| n + 100);
+    // a few intervals, so that these are known; from here on nothing but the bytes changes
+    std::thread::sleep(Duration::from_secs(5));
+    stage.no_finding("duplicate-rules");
+    load(|_| 100);
+    told(&stage, "duplicate-rules");
+}
+
+#[test]
 fn a_healthy_node_has_no_finding_and_own_writes_start_no_look() {
     let (stage, _web, agent) = stage();
     // The first look is over when its thread sleeps again after having worked.

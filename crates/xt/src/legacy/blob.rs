@@ -3,6 +3,7 @@
 //! Every offset is checked before it is followed; a blob can come from a file.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::{
     info::{Info, Of},
@@ -100,6 +101,8 @@ impl Layout {
 
 /// Bytes of `struct xt_entry_match` and `struct xt_entry_target` before their data.
 pub(crate) const HEADER: usize = 32;
+/// `struct xt_counters`
+const COUNTERS: usize = 16;
 /// Bytes of a name there.
 const NAME: usize = 29;
 
@@ -156,6 +159,24 @@ impl Blob {
     /// The bytes of an entry; nothing if it is not of this blob.
     pub(crate) fn bytes(&self, entry: Entry) -> &[u8] {
         self.entries.get(entry.at..entry.at + entry.length).unwrap_or_default()
+    }
+
+    /// A number that tells rules apart and counters not: of two looks at one table it differs if a
+    /// rule, a policy or their order does. It means nothing to another version of the program.
+    ///
+    /// # Errors
+    /// [`BlobError`]
+    pub fn fingerprint(&self) -> Result<u64, BlobError> {
+        let counters = Layout::of(self.family).counters;
+        let mut hasher = DefaultHasher::new();
+        (&self.table, self.valid_hooks, self.hook_entry, self.underflow).hash(&mut hasher);
+        for entry in self.walk()? {
+            let bytes = self.bytes(entry);
+            let (before, behind) = (bytes.get(..counters), bytes.get(counters + COUNTERS..));
+            hasher.write(before.unwrap_or_default());
+            hasher.write(behind.unwrap_or_default());
+        }
+        Ok(hasher.finish())
     }
 
     pub(crate) fn role(&self, entry: Entry) -> Option<Role> {

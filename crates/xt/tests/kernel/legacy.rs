@@ -49,3 +49,19 @@ fn looking_makes_no_table() {
         }
     });
 }
+
+#[test]
+fn a_fingerprint_is_of_the_rules_and_not_of_their_counters() {
+    in_new_namespace(|| {
+        let fingerprint = |rules: &str| {
+            let text = format!("*filter\n:INPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n");
+            run("iptables-legacy-restore", &["-c"], &text);
+            legacy::read_blob(Family::V4, "filter").unwrap().fingerprint().unwrap()
+        };
+        let one = fingerprint("[1:2] -A INPUT -s 10.0.0.1/32 -p udp -j DROP");
+        assert_eq!(one, fingerprint("[7:9000] -A INPUT -s 10.0.0.1/32 -p udp -j DROP"));
+        // as many entries and bytes
+        assert_ne!(one, fingerprint("[1:2] -A INPUT -s 10.0.0.2/32 -p udp -j DROP"));
+        assert_ne!(one, fingerprint("[1:2] -A INPUT -s 10.0.0.1/32 -p udp -j ACCEPT"));
+    });
+}

@@ -59,6 +59,16 @@ pub(crate) struct Agent {
 impl Agent {
     /// Starts it in the namespace on a folder.
     pub(crate) fn start(namespace: &Namespace, folder: &Folder, table: Table) -> Result<Self> {
+        Self::start_with(namespace, folder, table, &[])
+    }
+
+    /// Like [`Self::start`], with more options.
+    pub(crate) fn start_with(
+        namespace: &Namespace,
+        folder: &Folder,
+        table: Table,
+        more: &[&str],
+    ) -> Result<Self> {
         let log = folder.path().join("agent.log");
         let output = fs::File::options().create(true).append(true).open(&log).context("the log")?;
         let mut command = Command::new(binary()?);
@@ -68,6 +78,7 @@ impl Agent {
         command.arg("--socket").arg(folder.path().join("agent.sock"));
         command.args(["--npl-port-range", "2000-65535", "--npl-map-size", "65536"]);
         command.args(["--table", if table == Table::Exclusive { "exclusive" } else { "shared" }]);
+        command.args(more);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         Ok(Self { child: namespace.spawn(&mut command)?, log })
     }
@@ -201,7 +212,7 @@ pub(crate) fn mappings(raw: &mut Raw) -> usize {
 }
 
 /// `netkeep`, built beside this program.
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let itself = std::env::current_exe().context("finding this program")?;
     let path = itself.with_file_name("netkeep");
     if !path.is_file() {

@@ -27,6 +27,11 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
+    /// One with a directory of its own.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { directory: tempfile::tempdir().context("a temporary directory")? })
+    }
+
     /// A directory of the measurement's own.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
@@ -243,6 +248,6 @@ impl Contest {
 }
 
 fn in_fresh_namespace(contender: &Contender<'_>) -> Result<Sample> {
-    let scene = Scene { directory: tempfile::tempdir().context("a temporary directory")? };
+    let scene = Scene::new()?;
     Namespace::create()?.run(|| (contender.measure)(&scene))?
 }

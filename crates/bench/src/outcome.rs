@@ -27,7 +27,7 @@ pub(crate) enum Sense {
 /// A limit and the number it was compared with.
 #[derive(Debug, Clone)]
 pub(crate) struct Verdict {
-    /// The goal, `G1`..`G14`.
+    /// The goal, as the README of this crate numbers them.
     pub(crate) goal: &'static str,
     /// What is limited.
     pub(crate) what: String,

@@ -7,6 +7,7 @@ mod cold;
 mod floor;
 mod flows;
 mod guard;
+mod iptables;
 mod same;
 mod single;
 mod traffic;
@@ -27,7 +28,7 @@ pub(crate) struct Row {
 }
 
 /// All rows, in the order in which they run.
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 19] = [
     Row { name: "cold_npl", about: "N mappings from nothing, and growth", run: cold::run },
     Row { name: "inc_npl", about: "one mapping more, less, changed at N", run: single::run },
     Row { name: "check_npl", about: "is one mapping there", run: check::one },
@@ -43,6 +44,10 @@ const ROWS: [Row; 15] = [
     Row { name: "shape_guard", about: "chains and rules do not grow", run: guard::shape },
     Row { name: "list_guard", about: "nft prints our table", run: guard::list },
     Row { name: "ct_cleanup", about: "many flows in conntrack", run: flows::run },
+    Row { name: "read_iptables", about: "rules of others, as text", run: iptables::read_iptables },
+    Row { name: "doctor_rules", about: "diagnosing many rules", run: iptables::doctor_rules },
+    Row { name: "sweep_rules", about: "leftovers by the thousand", run: iptables::sweep_rules },
+    Row { name: "host_checks", about: "watching a quiet node", run: iptables::host_checks },
 ];
 
 /// The rows with these names; all if there are none.

@@ -18,6 +18,9 @@ for part in etc var; do
         -o "lowerdir=$UNPACKED/$part:/$part,upperdir=/run/.over/$part,workdir=/run/.work/$part"
 done
 
+# Programs in Python are compiled once.
+export PYTHONPYCACHEPREFIX=/run/.python
+
 # The administrator's choice of a backend, as Debian keeps it.
 for program in iptables ip6tables; do
     ln -sf "/usr/sbin/$program-$BACKEND" "/etc/alternatives/$program"
@@ -38,6 +41,14 @@ until_ready() {
         test $turns -gt 0 || { echo "never ready: $*"; return 1; }
         sleep 0.1
     done
+}
+
+# answers WORD ADDRESS PORT [COMMAND...]: the HTTP server there says so, asked by way of the command
+answers() {
+    word=$1 address=$2 port=$3
+    shift 3
+    printf 'GET /who HTTP/1.0\r\n\r\n' |
+        "$@" timeout 2 busybox nc "$address" "$port" | grep -q "$word"
 }
 
 # setting NAME VALUE: a sysctl, if the kernel has it

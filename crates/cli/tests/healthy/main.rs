@@ -8,7 +8,7 @@
 
 mod node;
 
-use node::{Backend, Node};
+use node::{Backend, Containers, Node};
 
 /// The node has this shape, which shows in its rules, and the doctor has nothing to say.
 #[track_caller]
@@ -60,13 +60,17 @@ fn a_machine_with_firewalld_in_iptables_is_healthy() {
 
 #[test]
 fn a_machine_with_docker_networks_and_published_ports_is_healthy() {
-    let node = node::with_docker();
-    node.assert_healthy();
-    node.assert_shows(&[
-        "-A FORWARD -o docker0 -j DOCKER",
-        "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
-        "-p udp -m udp --dport 8082 -j DNAT --to-destination 172.18.0.2:82",
-    ]);
+    for backend in Backend::BOTH {
+        let (node, containers) = node::with_docker(backend);
+        node.assert_healthy();
+        node.assert_shows(&["-A FORWARD -o docker0 -j DOCKER", "-s 172.18.0.0/16 ! -o br-"]);
+        if containers == Containers::Published {
+            node.assert_shows(&[
+                "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
+                "-p udp -m udp --dport 8082 -j DNAT --to-destination 172.18.0.2:82",
+            ]);
+        }
+    }
 }
 
 #[test]
@@ -90,6 +94,15 @@ fn a_node_like_flannels_is_healthy() {
     for backend in Backend::BOTH {
         healthy("flannel", backend, &["-j FLANNEL-FWD", "-j KUBE-SERVICES"]);
     }
+}
+
+#[test]
+fn a_node_like_flannels_in_nftables_mode_is_healthy() {
+    healthy(
+        "flannel-nftables",
+        Backend::Nft,
+        &["table ip flannel-ipv4 {", "table ip kube-proxy {"],
+    );
 }
 
 #[test]

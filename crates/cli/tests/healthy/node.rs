@@ -13,7 +13,7 @@ use testkit::Output;
 
 const NETKEEP: &str = env!("CARGO_BIN_EXE_netkeep");
 /// Starting Docker and two containers takes seconds, on a busy machine more.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Which iptables the administrator has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,10 +135,21 @@ fn unpacked() -> PathBuf {
     root.canonicalize().unwrap()
 }
 
-/// A node with Docker. Its containers are in control groups, which are the machine's.
-pub(crate) fn with_docker() -> Node {
-    let groups = Groups(format!("netkeep-healthy-{}", std::process::id()));
-    Node::with("docker", Backend::Nft, &[("CGROUP", &groups.0)])
+/// A node with Docker. Its containers are in control groups, which are the machine's: only its root
+/// has them.
+pub(crate) fn with_docker(backend: Backend) -> (Node, Containers) {
+    if std::env::var_os("NETKEEP_TEST_ROOTLESS").is_some() {
+        return (Node::with("docker", backend, &[("CGROUP", "")]), Containers::None);
+    }
+    let groups = Groups(format!("netkeep-healthy-{}-{}", std::process::id(), backend.word()));
+    (Node::with("docker", backend, &[("CGROUP", &groups.0)]), Containers::Published)
+}
+
+/// Whether the node has containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Containers {
+    None,
+    Published,
 }
 
 /// The control groups of this name; dropping it removes them, once what was in them has ended.

@@ -40,3 +40,4 @@ create cali40s:aaaaaaaaaaaaaaaaaaaaaaa hash:net family inet maxelem 1048576
 add cali40s:aaaaaaaaaaaaaaaaaaaaaaa 10.244.1.6
 X
 iptables-restore --noflush <"$SHAPES/calico.rules"
+talk

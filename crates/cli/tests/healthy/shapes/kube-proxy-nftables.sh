@@ -1,4 +1,5 @@
-# kube-proxy 1.36 in nftables mode, as recorded; it counts what it drops with nfacct's counters too.
+# kube-proxy 1.36 in nftables mode, as recorded; kubelet's chains are in iptables.
+. "$SHAPES/pods.sh"
 setting net.ipv4.ip_forward 1
 setting net.bridge.bridge-nf-call-iptables 1
 for family in "" 6; do

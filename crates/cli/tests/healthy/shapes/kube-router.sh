@@ -3,11 +3,7 @@
 # protocol 17, the rule to table 77). One Pod has a policy, the other only the
 # defaults; none has an IPv6 address.
 . "$SHAPES/kubernetes.sh"
-ip link add kube-bridge type bridge
-ip address add 10.244.1.1/24 dev kube-bridge
-ip link set kube-bridge up
-bridged web 10.244.1.5 kube-bridge veth0a1b2c3d 10.244.1.1
-bridged api 10.244.1.6 kube-bridge veth4e5f6a7b 10.244.1.1
+bridged kube-bridge
 ip route add 10.244.2.0/24 via "$CLIENT" dev eth0 proto 17
 ip rule add from 10.244.1.0/24 lookup 77
 ip route add 10.244.2.0/24 via "$CLIENT" dev eth0 proto 17 table 77
@@ -28,3 +24,4 @@ add kube-router-local-pods 10.244.1.6 timeout 0
 X
 iptables-restore --noflush <"$SHAPES/kube-router.rules"
 ip6tables-restore --noflush <"$SHAPES/kube-router6.rules"
+talk

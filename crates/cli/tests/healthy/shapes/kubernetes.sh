@@ -1,6 +1,7 @@
 # What every node with kube-proxy in iptables mode has, for the shapes of network plugins:
 # kube-proxy 1.36 as recorded, its settings, and the chains of kubelet (Kubernetes'
 # pkg/kubelet/kubelet_network_linux.go: the hint and the canaries; KEP-3178 left nothing else).
+. "$SHAPES/pods.sh"
 setting net.ipv4.ip_forward 1
 setting net.ipv6.conf.all.forwarding 1
 setting net.bridge.bridge-nf-call-iptables 1
@@ -16,20 +17,3 @@ for family in "" 6; do
     done
     "ip${family}tables" -t mangle -N KUBE-IPTABLES-HINT
 done
-
-# pod NAME ADDRESS LINK: a Pod's namespace with its end of a link
-pod() {
-    ip netns add "$1"
-    ip link add "$3" type veth peer name eth0 netns "$1"
-    ip link set "$3" up
-    ip -n "$1" link set lo up
-    ip -n "$1" address add "$2" dev eth0
-    ip -n "$1" link set eth0 up
-}
-
-# bridged NAME ADDRESS BRIDGE LINK GATEWAY
-bridged() {
-    pod "$1" "$2/24" "$4"
-    ip link set "$4" master "$3"
-    ip -n "$1" route add default via "$5"
-}

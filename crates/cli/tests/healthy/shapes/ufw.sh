@@ -7,5 +7,3 @@ ufw allow in on eth0 to any port 80 proto tcp
 ufw limit 2222/tcp
 ufw deny from 198.51.100.0/24
 ufw route allow in on eth0 to 10.0.0.0/8
-ufw logging medium
-ufw status verbose

@@ -113,6 +113,11 @@ fn a_node_like_calicos_is_healthy() {
 }
 
 #[test]
+fn a_node_like_calicos_in_nftables_mode_is_healthy() {
+    healthy("calico-nftables", Backend::Nft, &["table ip calico {", "table ip kube-proxy {"]);
+}
+
+#[test]
 fn a_node_like_kube_routers_is_healthy() {
     for backend in Backend::BOTH {
         healthy(

@@ -1,5 +1,5 @@
 # flannel in nftables mode (its pkg/trafficmngr/nftables/nftables.go), beside kube-proxy in that mode.
-. "$SHAPES/kube-proxy-nftables.sh"
+. "$SHAPES/kubernetes-nftables.sh"
 . "$SHAPES/flannel-network.sh"
 nft -f - <<X
 table ip flannel-ipv4 {

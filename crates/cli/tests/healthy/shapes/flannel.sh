@@ -1,7 +1,7 @@
 # flannel: its pkg/trafficmngr/iptables/iptables.go (chains and their rules), and the CNI plugins
 # bridge, portmap and firewall for its Pods. Something on the node, as Docker does, drops what nobody
 # lets through.
-. "$SHAPES/kubernetes.sh"
+. "$SHAPES/kubernetes-iptables.sh"
 . "$SHAPES/flannel-network.sh"
 iptables -P FORWARD DROP
 # by portmap, for ports of hosts on localhost

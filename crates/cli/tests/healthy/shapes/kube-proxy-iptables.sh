@@ -1,4 +1,4 @@
 # kube-proxy in iptables mode and a plugin that only bridges.
-. "$SHAPES/kubernetes.sh"
+. "$SHAPES/kubernetes-iptables.sh"
 bridged cni0
 talk

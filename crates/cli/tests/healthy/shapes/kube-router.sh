@@ -2,7 +2,7 @@
 # pod.go (chains, marks, order), pkg/controllers/routing (the bridge, sets, masquerading, routes of
 # protocol 17, the rule to table 77). One Pod has a policy, the other only the
 # defaults; none has an IPv6 address.
-. "$SHAPES/kubernetes.sh"
+. "$SHAPES/kubernetes-iptables.sh"
 bridged kube-bridge
 ip route add 10.244.2.0/24 via "$CLIENT" dev eth0 proto 17
 ip rule add from 10.244.1.0/24 lookup 77

@@ -1,6 +1,5 @@
 # What every node with kube-proxy in iptables mode has, for the shapes of network plugins:
-# kube-proxy 1.36 as recorded, its settings, and the chains of kubelet (Kubernetes'
-# pkg/kubelet/kubelet_network_linux.go: the hint and the canaries; KEP-3178 left nothing else).
+# kube-proxy 1.36 as recorded, its settings, and kubelet's chains.
 . "$SHAPES/pods.sh"
 setting net.ipv4.ip_forward 1
 setting net.ipv6.conf.all.forwarding 1
@@ -12,8 +11,5 @@ for counter in ct_state_invalid_dropped_pkts localhost_nps_accepted_pkts; do
 done
 for family in "" 6; do
     "ip${family}tables-restore" <"$RULES/healthy-kube-proxy-iptables/ip${family}tables-nft-save.txt"
-    for table in mangle nat filter; do
-        "ip${family}tables" -t "$table" -N KUBE-KUBELET-CANARY
-    done
-    "ip${family}tables" -t mangle -N KUBE-IPTABLES-HINT
 done
+. "$SHAPES/kubelet.sh"

@@ -31,11 +31,12 @@ pub(crate) enum Table {
 }
 
 /// A step of the agent, as it logs it: elements added, and how long after it had received the event
-/// that caused it the kernel held them, read back.
+/// that caused it the kernel acknowledged them, and they had been read back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Step {
     pub(crate) added: usize,
-    pub(crate) since_event_us: f64,
+    pub(crate) committed_us: f64,
+    pub(crate) read_back_us: f64,
 }
 
 impl Step {
@@ -46,7 +47,8 @@ impl Step {
             digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
         };
         let added = field("added")? as usize;
-        Some(Self { added, since_event_us: f64::from(field("since_event_us")?) })
+        let committed_us = f64::from(field("committed_us")?);
+        Some(Self { added, committed_us, read_back_us: f64::from(field("read_back_us")?) })
     }
 }
 

@@ -15,6 +15,7 @@ mod lock;
 mod names;
 mod read;
 mod replace;
+mod save;
 
 pub use self::{
     blob::{Blob, BlobError},
@@ -23,4 +24,5 @@ pub use self::{
     names::{NamesError, table_names},
     read::{LegacyError, TableInfo, info, read, read_blob, read_table},
     replace::{ReplaceError, replace},
+    save::{SaveError, save},
 };

@@ -10,8 +10,10 @@ mod native;
 mod read;
 mod registers;
 mod remove;
+mod save;
 
 pub use self::{
     read::{NftRead, read, read_tables},
     remove::{RemoveError, RuleName, remove},
+    save::save,
 };

@@ -2,7 +2,7 @@
 
 mod lines;
 pub(crate) mod options;
-mod print;
+pub(crate) mod print;
 mod rule;
 pub(crate) mod words;
 

@@ -87,6 +87,13 @@ impl Parts {
         Err(BlobError::Chains { table: blob.table.clone(), at: blob.entries.len(), what })
     }
 
+    /// By hook, then by name, as the tools print them; older ones wrote them in another order.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Span> {
+        let mut spans: Vec<&Span> = self.chains.iter().collect();
+        spans.sort_by_key(|span| (span.hook.unwrap_or(HOOKS), &span.name));
+        spans.into_iter()
+    }
+
     /// Offsets at which jumps may arrive, and the chains there.
     pub(crate) fn landings(&self) -> BTreeMap<usize, &str> {
         let users = self.chains.iter().filter(|chain| chain.hook.is_none());
@@ -126,20 +133,13 @@ impl Blob {
     pub fn table(&self) -> Result<Table, BlobError> {
         let parts = Parts::of(self)?;
         let landings = parts.landings();
-        let mut chains = Vec::with_capacity(parts.chains.len());
-        for span in &parts.chains {
-            chains.push((span.hook, self.chain(span, &parts, &landings)?));
-        }
-        // by hook, then by name as the tools print them; older ones wrote them in another order
-        chains.sort_by(|(hook, chain), (other_hook, other)| {
-            let order = |hook: &Option<usize>| hook.map_or(HOOKS, |hook| hook);
-            order(hook).cmp(&order(other_hook)).then_with(|| chain.name.cmp(&other.name))
-        });
-        let chains = chains.into_iter().map(|(_, chain)| chain).collect();
+        let chains: Result<_, _> =
+            parts.in_order().map(|span| self.chain(span, &parts, &landings)).collect();
+        let chains = chains?;
         Ok(Table { name: self.table.clone(), chains, extent: Extent::Whole })
     }
 
-    fn chain(
+    pub(crate) fn chain(
         &self,
         span: &Span,
         parts: &Parts,
@@ -152,6 +152,11 @@ impl Blob {
             rule.position = index as u32 + 1;
             rules.push(rule);
         }
+        Ok(Chain { rules, ..self.head(span, parts)? })
+    }
+
+    /// A chain without its rules.
+    pub(crate) fn head(&self, span: &Span, parts: &Parts) -> Result<Chain, BlobError> {
         let Some(foot) = parts.entries.get(span.foot) else {
             let what = "a chain has no end";
             return Err(BlobError::Chains { table: self.table.clone(), at: 0, what });
@@ -162,7 +167,7 @@ impl Blob {
         };
         let counters =
             if span.hook.is_some() { self.counters(*foot) } else { crate::Counters::default() };
-        Ok(Chain { name: span.name.clone(), kind, counters, rules })
+        Ok(Chain { name: span.name.clone(), kind, counters, rules: Vec::new() })
     }
 
     fn policy(&self, foot: Entry) -> Result<Policy, BlobError> {

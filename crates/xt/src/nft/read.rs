@@ -47,27 +47,14 @@ pub fn read_tables(
     sets: &mut dyn SetNames,
     names: &[&str],
 ) -> Result<NftRead, Error> {
-    let of = nft_family(family);
     let (parts, generation) = socket.read_consistent(|socket| {
         let mut parts = Vec::new();
-        let mut tables = socket.tables(of)?;
-        tables.retain(|table| names.contains(&table.name.as_str()));
-        tables.sort_by_key(|table| names.iter().position(|name| *name == table.name));
-        for table in tables {
-            let chains = socket.chains(of, Some(&table.name))?;
+        for (name, chains) in listed(socket, family, names)? {
             let mut rules = Vec::with_capacity(chains.len());
             for chain in &chains {
-                // chain by chain: see `fold_chain_rules`
-                let name = &chain.name;
-                let read =
-                    socket.fold_chain_rules(of, &table.name, name, Vec::new, |all, rule| {
-                        let mut read = native::rule(&rule, family);
-                        read.position = all.len() as u32 + 1;
-                        all.push(read);
-                    })?;
-                rules.push(read);
+                rules.push(chain_rules(socket, family, &name, &chain.name)?);
             }
-            parts.push((table.name, chains, rules));
+            parts.push((name, chains, rules));
         }
         Ok(parts)
     })?;
@@ -79,8 +66,41 @@ pub fn read_tables(
     Ok(NftRead { ruleset, generation: generation.id })
 }
 
-fn table(name: String, chains: Vec<nfnl::Chain>, rules: Vec<Vec<Rule>>) -> Table {
+/// Those of the tables that exist, in the order asked for, with their chains.
+pub(super) fn listed(
+    socket: &mut Socket,
+    family: Family,
+    names: &[&str],
+) -> Result<Vec<(String, Vec<nfnl::Chain>)>, Error> {
+    let of = nft_family(family);
+    let mut tables = socket.tables(of)?;
+    tables.retain(|table| names.contains(&table.name.as_str()));
+    tables.sort_by_key(|table| names.iter().position(|name| *name == table.name));
+    let listed = tables.into_iter().map(|table| {
+        let chains = socket.chains(of, Some(&table.name))?;
+        Ok((table.name, chains))
+    });
+    listed.collect()
+}
+
+/// The rules of a chain: see `fold_chain_rules`.
+pub(super) fn chain_rules(
+    socket: &mut Socket,
+    family: Family,
+    table: &str,
+    chain: &str,
+) -> Result<Vec<Rule>, Error> {
+    socket.fold_chain_rules(nft_family(family), table, chain, Vec::new, |all, rule| {
+        let mut read = native::rule(&rule, family);
+        read.position = all.len() as u32 + 1;
+        all.push(read);
+    })
+}
+
+/// The view of a table; chains beyond the last of `rules` are empty.
+pub(super) fn table(name: String, chains: Vec<nfnl::Chain>, rules: Vec<Vec<Rule>>) -> Table {
     let mut found: Vec<(u32, Chain)> = Vec::with_capacity(chains.len());
+    let rules = rules.into_iter().chain(std::iter::repeat_with(Vec::new));
     for (chain, rules) in chains.into_iter().zip(rules) {
         let kind = kind(&name, &chain);
         let counters = Counters::default();

@@ -29,32 +29,47 @@ pub fn save(ruleset: &Ruleset, shown: Shown, out: &mut impl io::Write) -> io::Re
 /// # Errors
 /// Of `out`.
 pub fn save_table(table: &Table, shown: Shown, out: &mut impl io::Write) -> io::Result<()> {
-    writeln!(out, "*{}", table.name)?;
-    for chain in &table.chains {
-        let counters = chain.counters;
-        let policy = match &chain.kind {
-            ChainKind::Builtin { policy } => policy.text(),
-            ChainKind::User => "-",
-            ChainKind::Foreign { hook, .. } => {
-                writeln!(out, "# chain {} at {hook} belongs to nobody iptables knows", chain.name)?;
-                continue;
-            }
-        };
-        writeln!(out, ":{} {policy} [{}:{}]", chain.name, counters.packets, counters.bytes)?;
-    }
-    let mut line = String::new();
-    for chain in &table.chains {
-        for rule in &chain.rules {
-            line.clear();
-            if matches!(chain.kind, ChainKind::Foreign { .. }) {
-                line += "# ";
-            }
-            push_rule(chain, rule, shown, &mut line);
-            line.push('\n');
-            out.write_all(line.as_bytes())?;
-        }
-    }
+    begin(&table.name, out)?;
+    table.chains.iter().try_for_each(|chain| head(chain, out))?;
+    table.chains.iter().try_for_each(|chain| rules(chain, shown, out))?;
+    end(out)
+}
+
+pub(crate) fn begin(table: &str, out: &mut impl io::Write) -> io::Result<()> {
+    writeln!(out, "*{table}")
+}
+
+pub(crate) fn end(out: &mut impl io::Write) -> io::Result<()> {
     writeln!(out, "COMMIT")
+}
+
+/// The line that declares a chain.
+pub(crate) fn head(chain: &Chain, out: &mut impl io::Write) -> io::Result<()> {
+    let counters = chain.counters;
+    let policy = match &chain.kind {
+        ChainKind::Builtin { policy } => policy.text(),
+        ChainKind::User => "-",
+        ChainKind::Foreign { hook, .. } => {
+            let name = &chain.name;
+            return writeln!(out, "# chain {name} at {hook} belongs to nobody iptables knows");
+        }
+    };
+    writeln!(out, ":{} {policy} [{}:{}]", chain.name, counters.packets, counters.bytes)
+}
+
+/// The lines of a chain's rules.
+pub(crate) fn rules(chain: &Chain, shown: Shown, out: &mut impl io::Write) -> io::Result<()> {
+    let mut line = String::new();
+    for rule in &chain.rules {
+        line.clear();
+        if matches!(chain.kind, ChainKind::Foreign { .. }) {
+            line += "# ";
+        }
+        push_rule(chain, rule, shown, &mut line);
+        line.push('\n');
+        out.write_all(line.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn push_rule(chain: &Chain, rule: &Rule, shown: Shown, line: &mut String) {

@@ -17,6 +17,9 @@ fn what_is_printed_equals_iptables_legacy_save() {
             let theirs = run(&tool(family, "legacy-save"), &[], "");
             let ours = legacy::read(family, &mut KernelNames::default()).unwrap();
             assert_same_text(&printed(&ours), &stripped(&theirs));
+            let (mut names, mut text) = (KernelNames::default(), Vec::new());
+            legacy::save(family, &mut names, text::Shown::Plain, &mut text).unwrap();
+            assert_same_text(&stripped(&String::from_utf8(text).unwrap()), &stripped(&theirs));
             let unknown: Vec<_> = rules(&ours).filter(|rule| !rule.is_known()).collect();
             assert!(unknown.is_empty(), "{unknown:#?}");
         });

@@ -23,6 +23,13 @@ fn what_is_printed_equals_iptables_nft_save() {
             let theirs = run(&tool(family, "nft-save"), &[], "");
             let ours = read(family);
             assert_same_text(&printed(&ours), &stripped(&theirs));
+            let mut socket = Socket::open().unwrap();
+            let text =
+                nft::save(&mut socket, family, &mut KernelNames::default(), text::Shown::Plain);
+            assert_same_text(
+                &stripped(&String::from_utf8(text.unwrap()).unwrap()),
+                &printed(&ours),
+            );
             let unknown: Vec<_> = rules(&ours).filter(|rule| !rule.is_known()).collect();
             assert!(unknown.is_empty(), "{unknown:#?}");
         });

@@ -215,8 +215,13 @@ pub(crate) fn mappings(raw: &mut Raw) -> usize {
 
 /// `netkeep`, built beside this program.
 pub(crate) fn binary() -> Result<PathBuf> {
+    beside("netkeep")
+}
+
+/// A program built beside this one.
+pub(crate) fn beside(name: &str) -> Result<PathBuf> {
     let itself = std::env::current_exe().context("finding this program")?;
-    let path = itself.with_file_name("netkeep");
+    let path = itself.with_file_name(name);
     if !path.is_file() {
         bail!("{} is missing: run `cargo xtask bench`", path.display());
     }

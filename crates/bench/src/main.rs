@@ -24,7 +24,6 @@ mod outcome;
 mod peers;
 mod product;
 mod raw;
-mod reading;
 mod report;
 mod rows;
 mod stats;
@@ -36,13 +35,7 @@ use anyhow::Result;
 use args::{Args, Mode};
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [option, backend] = words.as_slice()
-        && option == "--read"
-    {
-        return read(backend);
-    }
-    let args = match Args::parse(words.into_iter()) {
+    let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(error) => {
             eprintln!("netkeep-bench: {error:#}\n{}", args::USAGE);
@@ -52,17 +45,6 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(held) if held || args.mode == Mode::Report => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("netkeep-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// The contender of `read_iptables`.
-fn read(backend: &str) -> ExitCode {
-    match reading::print(backend) {
-        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("netkeep-bench: {error:#}");
             ExitCode::FAILURE

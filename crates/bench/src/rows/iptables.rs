@@ -23,7 +23,7 @@ pub(crate) use sweep::run as sweep_rules;
 #[derive(Debug, Clone, Copy)]
 struct Side {
     backend: Backend,
-    /// As `netkeep sweep --backend` and `netkeep-bench --read` want it.
+    /// As `netkeep sweep --backend` and `netkeep-read` want it.
     word: &'static str,
     save: &'static str,
     restore: &'static str,

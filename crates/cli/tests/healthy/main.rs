@@ -45,7 +45,7 @@ fn a_machine_with_firewalld_and_its_own_tables_is_healthy() {
     node.assert_shows(&[
         "table inet firewalld {",
         "chain filter_IN_public_allow {",
-        "tcp dport 8443",
+        "tcp dport 443",
     ]);
 }
 
@@ -63,7 +63,11 @@ fn a_machine_with_docker_networks_and_published_ports_is_healthy() {
     for backend in Backend::BOTH {
         let (node, containers) = node::with_docker(backend);
         node.assert_healthy();
-        node.assert_shows(&["-A FORWARD -o docker0 -j DOCKER", "-s 172.18.0.0/16 ! -o br-"]);
+        node.assert_shows(&[
+            "-P FORWARD DROP",
+            "-A FORWARD -o docker0 -j DOCKER",
+            "-s 172.18.0.0/16 ! -o br-",
+        ]);
         if containers == Containers::Published {
             node.assert_shows(&[
                 "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
@@ -71,6 +75,17 @@ fn a_machine_with_docker_networks_and_published_ports_is_healthy() {
             ]);
         }
     }
+}
+
+#[test]
+fn a_machine_with_docker_beside_others_is_healthy() {
+    let networks = [("CGROUP", "")];
+    let node = Node::with("ufw-docker", Backend::Nft, &networks);
+    node.assert_healthy();
+    node.assert_shows(&["-A INPUT -j ufw-before-input", "-A FORWARD -o docker0 -j DOCKER"]);
+    let node = Node::with("docker-flannel", Backend::Nft, &networks);
+    node.assert_healthy();
+    node.assert_shows(&["-P FORWARD DROP", "-A FORWARD -o docker0 -j DOCKER", "-j FLANNEL-FWD"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 # Docker with its own bridge and a second network, on each a container with a published port; without
 # containers if CGROUP, which is for them, is empty.
+# A machine that does not forward yet: Docker makes it, and lets FORWARD drop.
+setting net.ipv4.ip_forward 0
 docker() { command docker -H unix:///run/docker.sock "$@"; }
 mkdir -p /run/docker-data
 dockerd --data-root /run/docker-data --exec-root /run/docker -p /run/docker.pid \

@@ -18,10 +18,15 @@ dbus-daemon --config-file=/run/dbus/bus.conf --nofork --nopidfile &
 until_ready 20 test -S /run/dbus/system_bus_socket
 sed -i "s/^FirewallBackend=.*/FirewallBackend=$FIREWALL/" /etc/firewalld/firewalld.conf
 firewalld --nofork --nopid --log-file /run/firewalld.log &
-until_ready 30 firewall-cmd --state || { cat /run/firewalld.log; false; }
+started() {
+    case "$FIREWALL" in
+        nftables) nft list chain inet firewalld filter_IN_public ;;
+        *) iptables -n -L IN_public ;;
+    esac
+}
+until_ready 60 started && until_ready 30 firewall-cmd --state || { cat /run/firewalld.log; false; }
 firewall-cmd --zone=public --add-interface=eth0
-firewall-cmd --zone=public --add-service=http
-firewall-cmd --zone=public --add-port=8443/tcp
+firewall-cmd --zone=public --add-service=http --add-service=https
 firewall-cmd --zone=public --add-masquerade
 firewall-cmd --zone=public \
     --add-forward-port=port=8080:proto=tcp:toaddr=192.0.2.77:toport=80

@@ -81,12 +81,29 @@ fn once(
 ) -> Result<(Both, usize, Moment), String> {
     let told = |error: nfnl::Error| why(&error);
     let before = socket.generation_id().map_err(told)?;
-    let read = nft::read(socket, limits, links).map_err(told)?;
-    let mut names = KernelNames::default();
-    let compat = Family::BOTH.map(|family| {
-        xt::nft::read(socket, family, &mut names).map(|read| read.ruleset).map_err(told)
+    let (read, compat) = std::thread::scope(|scope| {
+        // the two views are read at once: each takes as long as the other
+        let compat = std::thread::Builder::new().spawn_scoped(scope, compat);
+        let read = nft::read(socket, limits, links);
+        (read, compat.map(std::thread::ScopedJoinHandle::join))
     });
+    let read = read.map_err(told)?;
+    let compat = match compat {
+        Ok(Ok(compat)) => compat,
+        Ok(Err(_)) => return Err("looking at it failed".to_owned()),
+        Err(error) => return Err(format!("no thread to look with: {error}")),
+    };
     let same = socket.generation_id().map_err(told)? == before;
     let both = Both { native: read.ruleset, compat };
     Ok((both, read.left_out, if same { Moment::One } else { Moment::Several }))
+}
+
+/// The tables of iptables-nft, over a socket of their own.
+fn compat() -> [Result<Ruleset, String>; 2] {
+    let mut names = KernelNames::default();
+    Family::BOTH.map(|family| {
+        let mut socket = Socket::open().map_err(|error| why(&error))?;
+        let read = xt::nft::read(&mut socket, family, &mut names);
+        read.map(|read| read.ruleset).map_err(|error| why(&error))
+    })
 }

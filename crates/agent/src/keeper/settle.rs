@@ -44,6 +44,8 @@ pub struct Settled {
     pub refused: usize,
     /// Transactions sent.
     pub transactions: usize,
+    /// When the kernel had acknowledged the last of them.
+    pub committed_at: Option<Instant>,
     /// When the last of them had been read back.
     pub read_back_at: Option<Instant>,
     /// Deletions held back.
@@ -66,6 +68,7 @@ impl Settled {
             repaired: 0,
             refused: 0,
             transactions: 0,
+            committed_at: None,
             read_back_at: None,
             held: 0,
             publications: Vec::new(),
@@ -134,7 +137,9 @@ impl<D: Driver> Keeper<D> {
 
     /// Performs one plan and tells the core what came of it; `Some` ends the step.
     fn carry_out(&mut self, plan: &Plan, settled: &mut Settled, now: Instant) -> Option<Step> {
-        let report = perform(&mut Killable(&mut self.driver), plan);
+        let mut driver = Killable { driver: &mut self.driver, committed_at: None };
+        let report = perform(&mut driver, plan);
+        settled.committed_at = driver.committed_at.or(settled.committed_at);
         settled.transactions += report.transactions;
         settled.read_back_at = Some(Instant::now());
         settled.refused += report.refused.len();
@@ -212,22 +217,29 @@ impl<D: Driver> Keeper<D> {
     }
 }
 
-/// A driver in front of which, and behind which, a test may kill us.
-struct Killable<'a, D>(&'a mut D);
+/// A driver in front of which, and behind which, a test may kill us. It notes the time.
+struct Killable<'a, D> {
+    driver: &'a mut D,
+    /// When the kernel acknowledged last.
+    committed_at: Option<Instant>,
+}
 
 impl<D: Driver> Driver for Killable<'_, D> {
     fn observe(&mut self) -> Result<Observed, DriverError> {
-        self.0.observe()
+        self.driver.observe()
     }
 
     fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
         failpoint::hit("kernel:before-commit");
-        let outcome = self.0.apply(transaction);
+        let outcome = self.driver.apply(transaction);
+        if outcome.is_ok() {
+            self.committed_at = Some(Instant::now());
+        }
         failpoint::hit("kernel:committed");
         outcome
     }
 
     fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {
-        self.0.read_back(keys)
+        self.driver.read_back(keys)
     }
 }

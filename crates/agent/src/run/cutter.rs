@@ -11,7 +11,7 @@ use apply::journal::StaleFlows;
 use drivers::flows::{Cutter, Route};
 use model::{NodePort, Protocol};
 
-use super::{Input, priority};
+use super::{Agent, Inbox, Input, priority};
 use crate::failpoint;
 use crate::keeper::told;
 
@@ -51,7 +51,7 @@ pub(crate) struct Cut {
 }
 
 /// Starts the thread.
-pub(super) fn start(input: Sender<Input>) -> io::Result<Sender<Job>> {
+pub(super) fn start(inbox: Inbox<Agent>) -> io::Result<Sender<Job>> {
     let (sender, receiver) = mpsc::channel::<Job>();
     std::thread::Builder::new().name("cutter".into()).spawn(move || {
         priority::behind();
@@ -69,7 +69,7 @@ pub(super) fn start(input: Sender<Input>) -> io::Result<Sender<Job>> {
                         if flows > 0 {
                             tracing::info!(flows, "stale flows cut");
                         }
-                        let _ = input.send(Input::Cut(Cut { done: job.stale, flows }));
+                        let _ = inbox.send(Input::Cut(Cut { done: job.stale, flows }));
                         // A walk costs what the table is large; under churn jobs gather meanwhile.
                         std::thread::sleep((start.elapsed() * REST).min(REST_MAX));
                         break;

@@ -4,14 +4,13 @@
 //! at most [`REPAIRS_PER_SECOND`] repairs a second in the long run.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use drivers::nft::events::{Foreign, Touch, Watch};
 
 use model::{Finding, FindingCode, Severity};
 
-use super::{Agent, Input, spawn};
+use super::{Agent, Inbox, Input, spawn};
 use crate::keeper::Settled;
 
 /// Repairs in a row before they are slowed down.
@@ -135,7 +134,7 @@ impl Agent {
             return;
         }
         self.events = Events::Joined;
-        let joined = Watch::join(self.keeper.driver()).map(|watch| listen(watch, &self.sender));
+        let joined = Watch::join(self.keeper.driver()).map(|watch| listen(watch, &self.inbox));
         match joined {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "cannot listen to the kernel's events"),
@@ -176,12 +175,12 @@ impl Agent {
     }
 }
 
-fn listen(watch: Watch, sender: &Sender<Input>) -> Result<(), super::AgentError> {
-    let sender = sender.clone();
+fn listen(watch: Watch, inbox: &Inbox<Agent>) -> Result<(), super::AgentError> {
+    let inbox = inbox.clone();
     spawn("kernel-events", move || {
         let outcome = watch.run(|foreign| {
             let write = ForeignWrite { foreign, at: Instant::now() };
-            sender.send(Input::Foreign(write)).is_ok()
+            inbox.send(Input::Foreign(write))
         });
         if let Err(error) = outcome {
             tracing::error!(

@@ -2,6 +2,9 @@
 //!
 //! With the API as the source they go to the objects themselves, by the API's own publisher.
 //!
+//! Publishing comes after changes and must not compete with the next ones, for processors and for
+//! the allocator's lock: what comes in a row is gathered for [`GATHER`] and published together.
+//!
 //! Invariant: nothing is published that the journal on the disk does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +12,9 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Input, priority};
+use super::{Agent, Inbox, Input, priority};
 use crate::failpoint;
 use crate::keeper::{PodName, told};
 use crate::publish::{Patch, PodRef, Publisher};
@@ -26,6 +29,10 @@ pub(super) enum Outlet {
 
 /// How long after a failure the same file is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// How long nothing more must come before what has come is published, and the longest that it waits.
+const GATHER: Duration = Duration::from_millis(20);
+const GATHER_AT_MOST: Duration = Duration::from_millis(200);
 
 /// What the publisher is told.
 #[derive(Debug)]
@@ -42,10 +49,10 @@ pub(super) enum Job {
 pub(super) fn start(
     outlet: Outlet,
     sync: Option<File>,
-    input: Sender<Input>,
+    inbox: Inbox<Agent>,
 ) -> io::Result<Sender<Job>> {
     let (sender, receiver) = mpsc::channel();
-    let thread = Thread { outlet, sync, input, failed: BTreeMap::new(), told: false };
+    let thread = Thread { outlet, sync, inbox, failed: BTreeMap::new(), told: false };
     std::thread::Builder::new().name("publisher".into()).spawn(move || {
         priority::behind();
         thread.run(&receiver);
@@ -56,25 +63,58 @@ pub(super) fn start(
 struct Thread {
     outlet: Outlet,
     sync: Option<File>,
-    input: Sender<Input>,
+    inbox: Inbox<Agent>,
     /// By name: what is to be said of a newer Pod takes the place of what could not be said of an
     /// older one.
     failed: BTreeMap<PodName, (PodRef, Patch)>,
     told: bool,
 }
 
+/// What was gathered.
+struct Gathered {
+    patches: Vec<(PodRef, Patch)>,
+    tokens: Vec<Arc<()>>,
+    /// What came behind them, and ended the gathering.
+    next: Option<Job>,
+}
+
+/// Takes in what comes in a row with the first.
+fn gather(first: (Vec<(PodRef, Patch)>, Arc<()>), receiver: &Receiver<Job>) -> Gathered {
+    let at_most = Instant::now() + GATHER_AT_MOST;
+    let mut gathered = Gathered { patches: first.0, tokens: vec![first.1], next: None };
+    loop {
+        let left = at_most.saturating_duration_since(Instant::now());
+        match receiver.recv_timeout(left.min(GATHER)) {
+            Ok(Job::Publish(patches, token)) => {
+                gathered.patches.extend(patches);
+                gathered.tokens.push(token);
+            }
+            Ok(other) => {
+                gathered.next = Some(other);
+                return gathered;
+            }
+            Err(_) => return gathered,
+        }
+    }
+}
+
 impl Thread {
     fn run(mut self, receiver: &Receiver<Job>) {
+        let mut next = None;
         loop {
-            let job = if self.failed.is_empty() {
-                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                receiver.recv_timeout(RETRY)
+            let job = match next.take() {
+                Some(job) => Ok(job),
+                None if self.failed.is_empty() => {
+                    receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                }
+                None => receiver.recv_timeout(RETRY),
             };
             match job {
                 Ok(Job::Publish(patches, token)) => {
-                    self.publish(patches);
-                    drop(token);
+                    let gathered = gather((patches, token), receiver);
+                    self.publish(gathered.patches);
+                    next = gathered.next;
+                    drop(gathered.tokens);
                 }
                 Ok(Job::Sweep(pods)) => {
                     if let Outlet::Files(publisher) = &mut self.outlet {
@@ -125,7 +165,7 @@ impl Thread {
     fn tell(&mut self, trouble: Vec<String>) {
         if !trouble.is_empty() || self.told {
             self.told = !trouble.is_empty();
-            let _ = self.input.send(Input::Published(trouble));
+            let _ = self.inbox.send(Input::Published(trouble));
         }
     }
 }

@@ -107,7 +107,9 @@ pub(super) fn read(
     let signature = Signature::of(&metadata);
     let limits = Limits::default();
     let mut input = Capped { file, left: size_limit };
-    let mut start = Vec::new();
+    // Room for one byte more: the end is seen without another read.
+    let room = metadata.size().min(SMALL) + 1;
+    let mut start = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
     if metadata.size() <= SMALL && input.by_ref().take(SMALL + 1).read_to_end(&mut start).is_err() {
         // The long way meets the same, and says it.
         start.clear();

@@ -1,0 +1,325 @@
+//! The agent as an actor: what it knows, and one turn of it.
+//!
+//! Invariants: it has nothing to do unless something comes, for [`GENERATION_INTERVAL`] at most;
+//! everything that waits is taken in before the kernel is written, so a burst becomes few
+//! transactions; no fixed minimum interval between two writes.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant};
+
+use drivers::nft::NftDriver;
+use model::{Finding, Reason};
+
+use super::announce::Announcing;
+use super::foreign::{self, Repairs};
+use super::inbox::{Actor, Inbox};
+use super::{AgentError, Input, cutter, publisher};
+use crate::checks::OwnWrites;
+use crate::config::{Config, SourceSpec};
+use crate::keeper::{Keeper, Ports, Settled, Step};
+use crate::log_level::LogLevel;
+use crate::metrics::Metrics;
+use crate::publish::Tampered;
+
+/// How often the kernel's generation is compared with the last one accounted for. Events tell of
+/// changes at once; this is for the events that were lost.
+pub const GENERATION_INTERVAL: Duration = Duration::from_secs(30);
+/// Memory that changes took is given back when so long nothing was changed, and after this time in
+/// any case: it takes a millisecond, which no change is to wait for.
+const TRIM_QUIET: Duration = Duration::from_millis(300);
+const TRIM_AT_MOST: Duration = Duration::from_secs(10);
+/// How long to wait before a kernel that refuses everything is asked again: first, and at most.
+const TROUBLE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// The loop's own state.
+pub(super) struct Agent {
+    pub(super) keeper: Keeper<NftDriver>,
+    pub(super) metrics: Metrics,
+    pub(super) repairs: Repairs,
+    pub(super) publisher: Sender<publisher::Job>,
+    /// Each job of publishing has a copy: while there is one, the publisher is at work.
+    pub(super) publishing: Arc<()>,
+    pub(super) cutter: Sender<cutter::Job>,
+    pub(super) inbox: Inbox<Agent>,
+    pub(super) events: foreign::Events,
+    pub(super) publish_trouble: Vec<String>,
+    /// Events on objects, where there is an API to say them to.
+    pub(super) announcing: Option<Announcing>,
+    /// The configuration, as a person reads it.
+    pub(super) told_config: serde_json::Value,
+    pub(super) log_level: LogLevel,
+    /// What the doctor found on the node, whoever made it.
+    pub(super) on_node: Vec<Finding>,
+    pub(super) own_writes: OwnWrites,
+    /// Whether everything that was mapped at the start was checked for stale flows.
+    pub(super) first_cut_done: bool,
+    pub(super) trouble_wait: Option<(Instant, Duration)>,
+    pub(super) received: Vec<Instant>,
+    /// When the generation was compared last.
+    pub(super) checked: Instant,
+    /// Whether kernel and objects agreed after the last step.
+    pub(super) converged: bool,
+    /// When memory is given back if nothing more is changed, and at the latest.
+    pub(super) trim: Option<(Instant, Instant)>,
+}
+
+impl Agent {
+    pub(super) fn start(
+        config: &Config,
+        driver: NftDriver,
+        files: u64,
+        inbox: &Inbox<Self>,
+        (told_config, log_level): (serde_json::Value, LogLevel),
+    ) -> Result<Self, AgentError> {
+        let mut keeper = Keeper::new(config, driver, Ports::new(files));
+        keeper.observe(&Reason::Wanted)?;
+        let sync = match keeper.open_journal(&config.state_dir) {
+            Ok(sync) => Some(sync),
+            Err(error) => {
+                keeper.without_journal(&error);
+                None
+            }
+        };
+        let mut announcing = None;
+        let outlet = match &config.source {
+            SourceSpec::Dir(_) => {
+                publisher::Outlet::Files(super::publish_to_files(config, &mut keeper, inbox)?)
+            }
+            SourceSpec::Kube => {
+                let api = super::watch_api(config, keeper.has_adopted(), inbox)?;
+                announcing = Some(Announcing::new(api.announcer, &config.node));
+                publisher::Outlet::Api(api.publisher)
+            }
+        };
+        let publisher = publisher::start(outlet, sync, inbox.clone())
+            .map_err(super::system("start the publisher's thread"))?;
+        let cutter =
+            cutter::start(inbox.clone()).map_err(super::system("start the cutter's thread"))?;
+        Ok(Self {
+            keeper,
+            metrics: Metrics::new(),
+            repairs: Repairs::default(),
+            publisher,
+            publishing: Arc::default(),
+            cutter,
+            inbox: inbox.clone(),
+            events: foreign::Events::NotJoined,
+            publish_trouble: Vec::new(),
+            announcing,
+            told_config,
+            log_level,
+            on_node: Vec::new(),
+            own_writes: OwnWrites::default(),
+            first_cut_done: false,
+            trouble_wait: None,
+            received: Vec::new(),
+            checked: Instant::now(),
+            converged: false,
+            trim: None,
+        })
+    }
+
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Source(message) => {
+                self.received.push(message.received);
+                self.metrics.source(&message);
+                self.keeper.take_in(message);
+            }
+            Input::Foreign(write) => self.foreign(write),
+            Input::Tampered(tampered) => self.tampered(&tampered),
+            Input::Published(trouble) => self.publish_trouble = trouble,
+            Input::Checked(report) => self.examined(report),
+            Input::Api(report) => {
+                self.metrics.published(&report);
+                self.publish_trouble = report.trouble;
+            }
+            Input::Cut(cut) => {
+                self.metrics.cut(cut.flows);
+                self.keeper.cut_done(&cut.done);
+            }
+            Input::Query(_) | Input::Stop(_) => {}
+        }
+    }
+
+    fn settle(&mut self, now: Instant) {
+        if self.trouble_wait.is_some_and(|(at, _)| now < at) {
+            return;
+        }
+        let settled = self.keeper.settle(now);
+        let received = std::mem::take(&mut self.received);
+        self.metrics.settled(&settled, now.elapsed(), &received);
+        self.repairs.settled(&settled);
+        self.converged = settled.step == Step::Converged;
+        log(&settled, received.iter().min().copied());
+        self.trouble_wait = match (&settled.step, self.trouble_wait) {
+            (Step::Converged, _) => None,
+            (_, None) => Some((now + TROUBLE_WAIT.0, TROUBLE_WAIT.0)),
+            (_, Some((_, wait))) => {
+                let wait = (wait * 2).min(TROUBLE_WAIT.1);
+                Some((now + wait, wait))
+            }
+        };
+        if settled.step == Step::Converged {
+            self.join_events();
+        }
+        self.own_writes.add(settled.transactions);
+        self.announce(&settled);
+        if settled.wrote() {
+            let at_most = self.trim.map_or(now + TRIM_AT_MOST, |(_, at_most)| at_most);
+            self.trim = Some((now + TRIM_QUIET, at_most));
+        }
+        self.hand_on(settled);
+    }
+
+    /// Gives memory back that the last changes took, once there is time for it.
+    fn trim(&mut self, now: Instant) {
+        let Some((quiet, at_most)) = self.trim else { return };
+        if now < quiet.min(at_most) {
+            return;
+        }
+        if Arc::strong_count(&self.publishing) > 1 {
+            // It frees as much again when it is done.
+            if now < at_most {
+                self.trim = Some((now + TRIM_QUIET, at_most));
+                return;
+            }
+            self.trim = Some((now + TRIM_QUIET, now + TRIM_AT_MOST));
+        } else {
+            self.trim = None;
+        }
+        netns::trim_memory();
+    }
+
+    /// Publishing and cutting happen on their own threads: neither may delay the next change.
+    fn hand_on(&mut self, settled: Settled) {
+        if !settled.publications.is_empty() {
+            let _ = self
+                .publisher
+                .send(publisher::Job::Publish(settled.publications, Arc::clone(&self.publishing)));
+        }
+        let in_sync = !self.keeper.core().awaits_sync();
+        let mut job = cutter::Job { stale: settled.cuts, mapped: settled.mapped };
+        if in_sync && !self.first_cut_done {
+            self.first_cut_done = true;
+            job.stale.extend(self.keeper.unfinished_cuts());
+            job.mapped = self.keeper.mapped_ports();
+            let _ = self.publisher.send(publisher::Job::Sweep(self.keeper.pods()));
+        }
+        job.stale = self.keeper.without_mapping(job.stale);
+        if !job.is_empty() {
+            let _ = self.cutter.send(job);
+        }
+    }
+
+    pub(super) fn check_generation(&mut self) {
+        match self.keeper.driver().drifted() {
+            Ok(false) => {}
+            Ok(true) => self.look_again("a writer whose event was lost"),
+            Err(error) => tracing::warn!(%error, "cannot read the ruleset's generation"),
+        }
+    }
+
+    /// What is in the way may be gone: that a table went with its owner is in no event, and in no
+    /// generation (Linux, `nft_rcv_nl_event`).
+    fn look_in_trouble(&mut self) {
+        if let Err(error) = self.keeper.observe(&Reason::Wanted) {
+            tracing::debug!(%error, "cannot read the kernel");
+        }
+    }
+
+    pub(super) fn look_again(&mut self, writer: &str) {
+        if let Err(error) = self.keeper.observe(&Reason::Drift(writer.to_owned())) {
+            tracing::error!(%error, "cannot read the kernel");
+            let now = Instant::now();
+            self.trouble_wait.get_or_insert((now + TROUBLE_WAIT.0, TROUBLE_WAIT.0));
+        }
+    }
+
+    fn tampered(&mut self, tampered: &Tampered) {
+        match tampered {
+            Tampered::Pod { namespace, name } => self.keeper.tampered(Some((namespace, name))),
+            Tampered::Everything => self.keeper.tampered(None),
+        }
+    }
+
+    fn stop(&mut self) {
+        let (done, finished) = mpsc::channel();
+        if self.publisher.send(publisher::Job::Finish(done)).is_ok() {
+            let _ = finished.recv_timeout(Duration::from_secs(3));
+        }
+    }
+}
+
+impl Actor for Agent {
+    type Input = Input;
+
+    fn turn(&mut self, inputs: VecDeque<Input>) -> ControlFlow<()> {
+        let timed_out = inputs.is_empty();
+        // Answered after the step: what is told of an object is then what came of it.
+        let mut queries = Vec::new();
+        for input in inputs {
+            match input {
+                Input::Stop(signal) => {
+                    tracing::info!(signal, "stopping; the kernel keeps what it has");
+                    self.stop();
+                    return ControlFlow::Break(());
+                }
+                Input::Query(query) => queries.push(query),
+                other => self.take_in(other),
+            }
+        }
+        let now = Instant::now();
+        // Also in the midst of many events.
+        if self.trouble_wait.is_some_and(|(at, _)| now >= at) {
+            self.look_in_trouble();
+        } else if timed_out || now >= self.checked + GENERATION_INTERVAL {
+            self.checked = now;
+            self.check_generation();
+        }
+        self.keeper.retry(now);
+        self.repair(now);
+        self.settle(now);
+        for query in queries {
+            self.answer(&query);
+        }
+        self.trim(now);
+        ControlFlow::Continue(())
+    }
+
+    fn next_wake(&self) -> Instant {
+        let tick = Instant::now() + GENERATION_INTERVAL;
+        let trouble = self.trouble_wait.map(|(at, _)| at);
+        let trim = self.trim.map(|(quiet, at_most)| quiet.min(at_most));
+        [self.keeper.next_retry(), trouble, trim, self.repairs.wake()]
+            .into_iter()
+            .flatten()
+            .fold(tick, Instant::min)
+    }
+}
+
+/// `event`: when the first event was received that the step took in.
+fn log(settled: &Settled, event: Option<Instant>) {
+    let since_event = |at: Option<Instant>| {
+        at.zip(event).map(|(at, event)| at.saturating_duration_since(event).as_micros())
+    };
+    match &settled.step {
+        Step::Failed(why) => tracing::error!(%why, "the kernel was not reconciled"),
+        _ if settled.wrote() => tracing::info!(
+            added = settled.added,
+            replaced = settled.replaced,
+            deleted = settled.deleted,
+            repaired = settled.repaired,
+            refused = settled.refused,
+            held = settled.held,
+            transactions = settled.transactions,
+            committed_us = since_event(settled.committed_at),
+            read_back_us = since_event(settled.read_back_at),
+            "kernel reconciled"
+        ),
+        _ => {}
+    }
+}

@@ -6,7 +6,7 @@ use crate::{
     matches::{Match, SetName},
     sys,
     value::Test,
-    view::{Chain, Ruleset},
+    view::{Rule, Ruleset},
 };
 
 /// Finds the name of a set by its number.
@@ -54,13 +54,14 @@ impl SetNames for KernelNames {
 
 /// Puts names in where there are numbers.
 pub fn resolve(ruleset: &mut Ruleset, names: &mut dyn SetNames) {
-    for chain in ruleset.tables.iter_mut().flat_map(|table| &mut table.chains) {
-        resolve_chain(chain, names);
+    let chains = ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
+    for rule in chains.flat_map(|chain| &mut chain.rules) {
+        resolve_rule(rule, names);
     }
 }
 
-pub(crate) fn resolve_chain(chain: &mut Chain, names: &mut dyn SetNames) {
-    for found in chain.rules.iter_mut().flat_map(|rule| &mut rule.matches) {
+pub(crate) fn resolve_rule(rule: &mut Rule, names: &mut dyn SetNames) {
+    for found in &mut rule.matches {
         let Match::Set(set) = found else { continue };
         let (Test::Is(name) | Test::Not(name)) = &mut set.set;
         if let SetName::Index(index) = name

@@ -139,7 +139,7 @@ impl Blob {
         Ok(Table { name: self.table.clone(), chains, extent: Extent::Whole })
     }
 
-    pub(crate) fn chain(
+    fn chain(
         &self,
         span: &Span,
         parts: &Parts,

@@ -1,4 +1,4 @@
-//! Owns printing legacy tables from the kernel's own form: memory for one table and one chain, and
+//! Owns printing legacy tables from the kernel's own form: memory for one table and one rule, and
 //! none for the view.
 
 use std::io;
@@ -10,7 +10,7 @@ use super::{
     read::{LegacyError, read_blob},
 };
 use crate::{
-    sets::{SetNames, resolve_chain},
+    sets::{SetNames, resolve_rule},
     text::{Shown, print},
     view::Family,
 };
@@ -27,7 +27,7 @@ pub enum SaveError {
     Write(#[from] io::Error),
 }
 
-/// Prints what [`text::save`](crate::text::save) prints of [`read`](super::read), a chain at a time.
+/// Prints what [`text::save`](crate::text::save) prints of [`read`](super::read), a rule at a time.
 /// Each table is of one moment.
 ///
 /// # Errors
@@ -58,9 +58,13 @@ fn save_blob(
         print::head(&blob.head(span, &parts).map_err(fault)?, out)?;
     }
     for span in parts.in_order() {
-        let mut chain = blob.chain(span, &parts, &landings).map_err(fault)?;
-        resolve_chain(&mut chain, sets);
-        print::rules(&chain, shown, out)?;
+        let chain = blob.head(span, &parts).map_err(fault)?;
+        for entry in parts.entries.get(span.first..span.foot).unwrap_or_default() {
+            let rule = blob.rule(*entry, |at| landings.get(&at).copied());
+            let mut rule = rule.map_err(fault)?;
+            resolve_rule(&mut rule, sets);
+            print::rule(&chain, &rule, shown, out)?;
+        }
     }
     Ok(print::end(out)?)
 }

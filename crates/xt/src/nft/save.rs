@@ -1,14 +1,14 @@
-//! Owns printing the tables of iptables-nft as they come from the kernel: memory for the text and one
-//! chain, and none for the view.
+//! Owns printing the tables of iptables-nft as they come from the kernel: memory for the text, and
+//! none for the view.
 
 use nfnl::{Error, Socket};
 
 use super::{
-    base,
-    read::{chain_rules, listed, table},
+    base, native,
+    read::{listed, nft_family, table},
 };
 use crate::{
-    sets::{SetNames, resolve_chain},
+    sets::{SetNames, resolve_rule},
     text::{Shown, print},
     view::Family,
 };
@@ -34,19 +34,28 @@ pub fn save(
                 .filter(|chain| chain.base.is_some())
                 .map(|chain| chain.name.clone())
                 .collect();
-            let mut table = table(name, chains, Vec::new());
+            let table = table(name, chains, Vec::new());
             let _ = print::begin(&table.name, &mut text);
             for chain in &table.chains {
                 let _ = print::head(chain, &mut text);
             }
-            for chain in &mut table.chains {
+            for chain in &table.chains {
                 if chain.kind.policy().is_some() && !there.contains(&chain.name) {
                     continue;
                 }
-                chain.rules = chain_rules(socket, family, &table.name, &chain.name)?;
-                resolve_chain(chain, sets);
-                let _ = print::rules(chain, shown, &mut text);
-                chain.rules = Vec::new();
+                // a dump that ran across a change begins again
+                let lines = socket.fold_chain_rules(
+                    nft_family(family),
+                    &table.name,
+                    &chain.name,
+                    Vec::new,
+                    |lines, rule| {
+                        let mut rule = native::rule(&rule, family);
+                        resolve_rule(&mut rule, sets);
+                        let _ = print::rule(chain, &rule, shown, lines);
+                    },
+                )?;
+                text.extend(lines);
             }
             let _ = print::end(&mut text);
         }

@@ -6,6 +6,9 @@ use std::io;
 use super::words::save_name;
 use crate::view::{Chain, ChainKind, Rule, Ruleset, Table};
 
+/// Room for most rules.
+const LINE: usize = 256;
+
 /// Whether the counters of rules are printed (`iptables-save -c`). Those of chains always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
@@ -59,17 +62,23 @@ pub(crate) fn head(chain: &Chain, out: &mut impl io::Write) -> io::Result<()> {
 
 /// The lines of a chain's rules.
 pub(crate) fn rules(chain: &Chain, shown: Shown, out: &mut impl io::Write) -> io::Result<()> {
-    let mut line = String::new();
-    for rule in &chain.rules {
-        line.clear();
-        if matches!(chain.kind, ChainKind::Foreign { .. }) {
-            line += "# ";
-        }
-        push_rule(chain, rule, shown, &mut line);
-        line.push('\n');
-        out.write_all(line.as_bytes())?;
+    chain.rules.iter().try_for_each(|one| rule(chain, one, shown, out))
+}
+
+/// The line of a rule in a chain, which need not hold it.
+pub(crate) fn rule(
+    chain: &Chain,
+    rule: &Rule,
+    shown: Shown,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
+    let mut line = String::with_capacity(LINE);
+    if matches!(chain.kind, ChainKind::Foreign { .. }) {
+        line += "# ";
     }
-    Ok(())
+    push_rule(chain, rule, shown, &mut line);
+    line.push('\n');
+    out.write_all(line.as_bytes())
 }
 
 fn push_rule(chain: &Chain, rule: &Rule, shown: Shown, line: &mut String) {

@@ -71,7 +71,8 @@ const TABLE: [Edges; 17] = [
     Edges {
         package: "bench",
         may_use: &[
-            "model", "plan", "manifest", "nfnl", "netns", "drivers", "apply", "agent", "lab",
+            "model", "plan", "manifest", "nfnl", "netns", "drivers", "apply", "agent", "lab", "xt",
+            "doctor", "snapshot",
         ],
         tests_may_use: &["testkit"],
     },

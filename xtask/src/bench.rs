@@ -1,13 +1,32 @@
-//! `cargo xtask bench`: builds `netkeep`, `netkeep-bench` and its reader for release and runs the benchmarks.
+//! `cargo xtask bench`: builds `netkeep`, `netkeep-bench` and its reader as they are shipped (profile
+//! `dist`) and runs the benchmarks.
+
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::packages;
 use crate::step::{cargo, succeed};
 
+/// In one command, so that what they share is built once.
+const BUILD: [&str; 11] = [
+    "build",
+    "--profile",
+    "dist",
+    "-p",
+    "netkeep-cli",
+    "--bin",
+    "netkeep",
+    "-p",
+    "netkeep-bench",
+    "--bins",
+    "--locked",
+];
+
 /// Hands all arguments to `netkeep-bench`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     packages::ensure()?;
-    succeed(cargo().args(["build", "--release", "--bin", "netkeep", "--bin", "netkeep-read"]))?;
-    succeed(cargo().args(["run", "--release", "-p", "netkeep-bench", "--"]).args(args))
+    succeed(cargo().args(BUILD))?;
+    let bench = crate::target_directory().join("dist/netkeep-bench");
+    succeed(Command::new(bench).args(args))
 }

@@ -13,9 +13,9 @@ use crate::host::Privilege;
 use crate::step::succeed;
 
 /// What a person may say: another profile is quicker to build.
-const PROFILES: [&str; 2] = ["release", "dev"];
+const PROFILES: [&str; 3] = ["dist", "release", "dev"];
 
-/// `cargo xtask image [--profile release|dev]`.
+/// `cargo xtask image [--profile dist|release|dev]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let profile = profile(args)?;
     crate::packages::ensure()?;
@@ -24,11 +24,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
 fn profile(args: &[String]) -> Result<&str> {
     match args {
-        [] => Ok("release"),
+        [] => Ok("dist"),
         [flag, profile] if flag == "--profile" && PROFILES.contains(&profile.as_str()) => {
             Ok(profile)
         }
-        _ => bail!("usage: cargo xtask image [--profile release|dev]"),
+        _ => bail!("usage: cargo xtask image [--profile dist|release|dev]"),
     }
 }
 
@@ -38,19 +38,13 @@ pub(crate) fn build_and_try(profile: &str) -> Result<()> {
         Privilege::current()? == Privilege::Root,
         "building and mounting an image needs root of the machine"
     );
-    let image = Image::new(&target_directory().join("image"))?;
+    let image = Image::new(&crate::target_directory().join("image"))?;
     let outcome = image.build(profile).and_then(|()| image.check());
     // Gone also after a failure: a store of its own, so nothing else is touched.
     let cleaned = image.clean();
     outcome.and(cleaned)?;
     println!("image: {}", image.archive().display());
     Ok(())
-}
-
-/// `target`, or what the environment says.
-fn target_directory() -> PathBuf {
-    let said = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    crate::root().join(said)
 }
 
 struct Image {

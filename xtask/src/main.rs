@@ -28,7 +28,7 @@ usage: cargo xtask COMMAND
 
   test  [--rootless] [CARGO TEST ARGS]   everything a change must pass; as root also the rootless part
   tidy                                   the house rules, as tests
-  image [--profile release|dev]          the container image, built and run; needs root
+  image [--profile dist|release|dev]     the container image, built and run; needs root
   bless [CARGO TEST ARGS]                rewrite the golden files, then read the diff
   fuzz  TARGET [--seconds N]             fuzz one target (default 60 s); without TARGET: list them
   suites                                 programs of Debian suites, unpacked beside for the tests
@@ -71,4 +71,10 @@ fn main() -> ExitCode {
 fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map(PathBuf::from).unwrap_or(here)
+}
+
+/// `target`, or what the environment says.
+fn target_directory() -> PathBuf {
+    let said = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    root().join(said)
 }

@@ -236,6 +236,14 @@ impl<D: Driver> Keeper<D> {
         )))
     }
 
+    /// Packs what is held in memory if it has grown much, and gives back what is free.
+    pub fn trim(&mut self) {
+        if self.core.pack() {
+            self.ports.pack();
+        }
+        netns::trim_memory();
+    }
+
     /// Elements of ours that somebody else removed.
     pub fn lost(&mut self, keys: &[model::Key], writer: &str) {
         self.core.lost(plan::Which::Keys(keys), writer);

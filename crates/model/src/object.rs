@@ -13,7 +13,7 @@ use crate::port::{IpFamily, NodePort, PodPort, Protocol};
 pub type Labels = BTreeMap<Box<str>, Box<str>>;
 
 /// Name, namespace and UID of an object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Meta {
     /// The namespace (empty for cluster-scoped objects).
     pub namespace: Box<str>,
@@ -35,7 +35,7 @@ impl Meta {
 }
 
 /// `status.phase` of a Pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Accepted, not all containers run yet. Also the default of an absent phase.
     Pending,
@@ -60,7 +60,7 @@ impl Phase {
 }
 
 /// Which network namespace a Pod runs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PodNetwork {
     /// Its own, with its own IPs.
     Own,
@@ -69,7 +69,7 @@ pub enum PodNetwork {
 }
 
 /// One entry of `spec.containers[].ports`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerPort {
     /// The port's name, by which a Service may refer to it.
     pub name: Option<Box<str>>,
@@ -82,7 +82,7 @@ pub struct ContainerPort {
 }
 
 /// A Pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pod {
     /// Name, namespace, UID.
     pub meta: Meta,
@@ -111,7 +111,7 @@ pub struct Pod {
 }
 
 /// `spec.type` of a Service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceType {
     /// The default; headless Services too.
     ClusterIp,
@@ -125,7 +125,7 @@ pub enum ServiceType {
 
 /// Whether a Service asks for NodePortLocal: its annotation `nodeportlocal.antrea.io/enabled` is
 /// exactly `true`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NplRequest {
     /// It does.
     Enabled,
@@ -134,7 +134,7 @@ pub enum NplRequest {
 }
 
 /// `spec.ports[].targetPort`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetPort {
     /// A number, used as it is.
     Number(PodPort),
@@ -143,7 +143,7 @@ pub enum TargetPort {
 }
 
 /// One entry of `spec.ports` of a Service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServicePort {
     /// Its protocol (default TCP).
     pub protocol: Protocol,
@@ -152,7 +152,7 @@ pub struct ServicePort {
 }
 
 /// Which IP families a Service has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServiceFamilies {
     /// `spec.ipFamilies`, as the API server defaults it.
     Listed(Vec<IpFamily>),
@@ -164,7 +164,7 @@ pub enum ServiceFamilies {
 }
 
 /// A Service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Service {
     /// Name, namespace, UID.
     pub meta: Meta,
@@ -181,7 +181,7 @@ pub struct Service {
 }
 
 /// A Node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Node {
     /// Name (and UID); Nodes have no namespace.
     pub meta: Meta,
@@ -225,7 +225,7 @@ impl ObjectKind {
 }
 
 /// Any object that netkeep reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Object {
     /// A Pod.
     Pod(Pod),

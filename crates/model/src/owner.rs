@@ -110,7 +110,7 @@ pub struct Rank {
 }
 
 /// Whether the deletion of the claiming object was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Stay {
     /// It has a deletionTimestamp.
     Leaving,
@@ -119,7 +119,7 @@ pub enum Stay {
 }
 
 /// Whether the claiming object still runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Life {
     /// Known only from the kernel's marks; its object has not been seen since we started.
     Remembered,
@@ -130,7 +130,7 @@ pub enum Life {
 }
 
 /// Whether local evidence proves the object's sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Sandbox {
     /// Nothing known.
     Unproven,

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use model::{Owner, Rank, Uid};
 
+use crate::packed;
+
 /// What one owner wants under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim<V> {
@@ -114,6 +116,12 @@ impl<K: Ord + Copy, V: Clone + PartialEq> Ledger<K, V> {
             self.change(key, owner, None, &mut deltas);
         }
         deltas
+    }
+
+    /// Rebuilds its maps with full nodes (see [`crate::packed`]).
+    pub fn pack(&mut self) {
+        packed::map(&mut self.claims);
+        packed::map(&mut self.holdings);
     }
 
     /// Who wins the key.

@@ -22,6 +22,7 @@ pub mod journal;
 pub mod ledger;
 pub mod npl;
 pub mod order;
+pub mod packed;
 pub mod ports;
 pub mod publish;
 pub mod render;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use model::{IpFamily, Key, Mapping, NodePort, Owner, PodPort, PortRange, Protocol};
 
 use crate::journal::{Lease, LeaseChange};
+use crate::packed;
 
 mod request;
 mod table;
@@ -163,6 +164,12 @@ impl PortTable {
             released: BTreeSet::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// Rebuilds its maps with full nodes.
+    pub fn pack(&mut self) {
+        packed::map(&mut self.by_owner);
+        self.tables.values_mut().for_each(Table::pack);
     }
 
     /// The range.

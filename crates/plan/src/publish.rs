@@ -12,6 +12,7 @@ use model::npl::Published;
 use model::{IpFamily, NodePort, Uid};
 
 use crate::annotation;
+use crate::packed;
 use crate::ports::Target;
 
 /// What the annotation of a Pod shall be.
@@ -112,6 +113,11 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
+    /// Rebuilds its map with full nodes.
+    pub(crate) fn pack(&mut self) {
+        packed::map(&mut self.pods);
+    }
+
     /// Takes in the annotation that an event shows. Only a change to what the last event showed
     /// is news: a source that does not carry our writings back (a folder) shows the same for ever.
     /// A source that does (the API) shows each of our writings before any later one of others.

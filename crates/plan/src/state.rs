@@ -110,6 +110,11 @@ impl State {
         }
     }
 
+    /// Rebuilds the maps of Pods with full nodes.
+    pub fn pack(&mut self) {
+        self.pods.pack();
+    }
+
     /// Our node's name.
     pub fn node_name(&self) -> &str {
         &self.node_name

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drivers::Driver;
 use model::{IpFamily, Key, NodePort, Protocol};
 use netns::reserve::{Reservation, ReserveError, holder};
-use plan::Reserved;
+use plan::{Reserved, packed};
 
 use super::Keeper;
 
@@ -119,6 +119,11 @@ impl Ports {
                 self.held.remove(&place);
             }
         }
+    }
+
+    /// Rebuilds the map of sockets with full nodes.
+    pub(super) fn pack(&mut self) {
+        packed::map(&mut self.held);
     }
 
     fn release(&mut self, family: IpFamily, protocol: Protocol, port: NodePort) {

@@ -118,7 +118,7 @@ impl PublishWatch {
             Err(error) => return Err(self.failed()(error.into())),
         }
         let mut work = Work { everything: !self.anchored, ..Work::default() };
-        let mut buffer = vec![MaybeUninit::uninit(); 16 << 10];
+        let mut buffer = [MaybeUninit::uninit(); 4 << 10];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         loop {
             let event = match reader.next() {

@@ -191,7 +191,7 @@ impl Agent {
         } else {
             self.trim = None;
         }
-        netns::trim_memory();
+        self.keeper.trim();
     }
 
     /// Publishing and cutting happen on their own threads: neither may delay the next change.
@@ -304,7 +304,8 @@ impl Actor for Agent {
 /// `event`: when the first event was received that the step took in.
 fn log(settled: &Settled, event: Option<Instant>) {
     let since_event = |at: Option<Instant>| {
-        at.zip(event).map(|(at, event)| at.saturating_duration_since(event).as_micros())
+        let took = at.zip(event).map(|(at, event)| at.saturating_duration_since(event));
+        took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
     };
     match &settled.step {
         Step::Failed(why) => tracing::error!(%why, "the kernel was not reconciled"),

@@ -373,6 +373,7 @@ impl DirSource {
         }
         self.listed = true;
         self.waiting = None;
+        self.contents.pack();
         let objects = events.into_iter().filter_map(|event| match event {
             Event::Applied(object) => Some(object),
             _ => None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::{Mapping, NodePort, Owner, PodPort, PortRange};
 
 use super::{LeaseState, Target};
+use crate::packed;
 
 /// A leased port.
 #[derive(Debug, Clone)]
@@ -44,6 +45,10 @@ impl Table {
             taken: BTreeMap::new(),
             denied: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn pack(&mut self) {
+        packed::map(&mut self.leases);
     }
 
     pub(super) fn get(&self, port: NodePort) -> Option<&Entry> {

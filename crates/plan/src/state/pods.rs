@@ -8,6 +8,7 @@ use std::sync::Arc;
 use model::{Owner, Uid};
 
 use super::PodRecord;
+use crate::packed;
 
 /// An owner that sorts by its name; within one namespace only.
 #[derive(Debug)]
@@ -63,6 +64,12 @@ impl Pods {
     pub(super) fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &PodRecord> {
         let names = self.by_name.get(namespace).into_iter().flatten();
         names.filter_map(|named| self.by_uid.get(&named.0.uid))
+    }
+
+    /// Rebuilds its maps with full nodes.
+    pub(super) fn pack(&mut self) {
+        packed::map(&mut self.by_uid);
+        self.by_name.values_mut().for_each(packed::set);
     }
 
     /// Puts the Pod in; one of the same UID, or of the same name, goes.

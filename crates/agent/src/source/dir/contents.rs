@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use manifest::{ObjectName, Summary};
 use model::{Event, Finding, Object, Severity};
+use plan::packed;
 
 use super::file::{Content, Holds, Item, Signature};
 use super::trouble;
@@ -81,6 +82,12 @@ impl Contents {
 
     pub(super) fn signature(&self, file: &Path) -> Option<Signature> {
         self.files.get(file)?.signature
+    }
+
+    /// Rebuilds its maps with full nodes.
+    pub(super) fn pack(&mut self) {
+        packed::map(&mut self.files);
+        packed::map(&mut self.objects);
     }
 
     /// How many objects there are in files.

@@ -1,6 +1,5 @@
 //! One manifest file: opened without blocking, read in bounded memory, reduced to what differs.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek};
@@ -27,17 +26,9 @@ pub(super) struct Content {
 
 impl Content {
     fn of(object: &Object) -> Self {
-        struct Digest(DefaultHasher);
-        impl std::fmt::Write for Digest {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                self.0.write(text.as_bytes());
-                Ok(())
-            }
-        }
-        let mut digest = Digest(DefaultHasher::new());
-        // the debug form shows every field; a hasher takes it without an error
-        let _ = write!(digest, "{object:?}");
-        Self { uid: object.meta().uid.clone(), digest: digest.0.finish() }
+        let mut digest = DefaultHasher::new();
+        object.hash(&mut digest);
+        Self { uid: object.meta().uid.clone(), digest: digest.finish() }
     }
 }
 

@@ -116,7 +116,8 @@ impl Watches {
     /// Everything that has happened.
     pub(super) fn read(&mut self) -> io::Result<Vec<Notice>> {
         let mut notices = Vec::new();
-        let mut buffer = vec![MaybeUninit::uninit(); 64 << 10];
+        // Not on the heap: a large block there makes the allocator tidy up, at each event.
+        let mut buffer = [MaybeUninit::uninit(); 4 << 10];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         loop {
             let event = match reader.next() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the static binary and lays out the root of the image in the directory OUT.
 #
-#   deploy/image/static.sh OUT [PROFILE]      PROFILE: dist (default), release or dev
+#   deploy/image/static.sh OUT [PROFILE]      PROFILE: release (default) or dev
 #
 # glibc, linked statically (crt-static) by Rust's own GNU target: needs no other toolchain, only
 # Debian's libc6-dev, and a C compiler for the cryptography. Names are resolved inside the binary
@@ -11,7 +11,7 @@
 # taken from an ordinary build of the same profile where there is one.
 set -euo pipefail
 out=${1:?usage: static.sh OUT [PROFILE]}
-profile=${2:-dist}
+profile=${2:-release}
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
 directory=$profile

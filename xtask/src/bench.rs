@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: builds `netkeep`, `netkeep-bench` and its reader as they are shipped (profile
-//! `dist`) and runs the benchmarks.
+//! `cargo xtask bench`: builds `netkeep`, `netkeep-bench` and its reader for release and runs the
+//! benchmarks.
 
 use std::process::Command;
 
@@ -9,10 +9,9 @@ use crate::packages;
 use crate::step::{cargo, succeed};
 
 /// In one command, so that what they share is built once.
-const BUILD: [&str; 11] = [
+const BUILD: [&str; 10] = [
     "build",
-    "--profile",
-    "dist",
+    "--release",
     "-p",
     "netkeep-cli",
     "--bin",
@@ -27,6 +26,6 @@ const BUILD: [&str; 11] = [
 pub(crate) fn run(args: &[String]) -> Result<()> {
     packages::ensure()?;
     succeed(cargo().args(BUILD))?;
-    let bench = crate::target_directory().join("dist/netkeep-bench");
+    let bench = crate::target_directory().join("release/netkeep-bench");
     succeed(Command::new(bench).args(args))
 }

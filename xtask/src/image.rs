@@ -13,9 +13,9 @@ use crate::host::Privilege;
 use crate::step::succeed;
 
 /// What a person may say: another profile is quicker to build.
-const PROFILES: [&str; 3] = ["dist", "release", "dev"];
+const PROFILES: [&str; 2] = ["release", "dev"];
 
-/// `cargo xtask image [--profile dist|release|dev]`.
+/// `cargo xtask image [--profile release|dev]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let profile = profile(args)?;
     crate::packages::ensure()?;
@@ -24,11 +24,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
 fn profile(args: &[String]) -> Result<&str> {
     match args {
-        [] => Ok("dist"),
+        [] => Ok("release"),
         [flag, profile] if flag == "--profile" && PROFILES.contains(&profile.as_str()) => {
             Ok(profile)
         }
-        _ => bail!("usage: cargo xtask image [--profile dist|release|dev]"),
+        _ => bail!("usage: cargo xtask image [--profile release|dev]"),
     }
 }
 

@@ -28,7 +28,7 @@ usage: cargo xtask COMMAND
 
   test  [--rootless] [CARGO TEST ARGS]   everything a change must pass; as root also the rootless part
   tidy                                   the house rules, as tests
-  image [--profile dist|release|dev]     the container image, built and run; needs root
+  image [--profile release|dev]          the container image, built and run; needs root
   bless [CARGO TEST ARGS]                rewrite the golden files, then read the diff
   fuzz  TARGET [--seconds N]             fuzz one target (default 60 s); without TARGET: list them
   suites                                 programs of Debian suites, unpacked beside for the tests

@@ -127,17 +127,20 @@ impl Socket {
     ) -> Result<Vec<Option<Element>>, Error> {
         let most = (self.receive_buffer / ANSWER_MEMORY).clamp(1, 512);
         let mut found = Vec::with_capacity(keys.len());
+        let mut next = most;
         while found.len() < keys.len() {
             let rest = &keys[found.len()..];
-            let chunk = &rest[..rest.len().min(most)];
+            let chunk = &rest[..rest.len().min(next)];
             let before = found.len();
             match self.read_chunk(set, chunk, &mut found) {
-                Ok(_) => {}
+                Ok(_) => next = (next * 2).min(most),
                 // the kernel stops at the first absent element: its place is behind those that were found
                 Err(Error::Refused { errno: crate::Errno::NOT_FOUND, offset, .. })
                     if found.len() - before < chunk.len() && self.is_element(offset) =>
                 {
                     found.push(None);
+                    // what was deleted together is absent together: the rest of a request is in vain
+                    next = 1;
                 }
                 Err(error) => return Err(error),
             }

@@ -69,18 +69,23 @@ struct Measured {
 impl Measured {
     fn now(stage: &Stage, agent: &AgentProcess) -> Self {
         let process = format!("/proc/{}", agent.pid());
-        let status = fs::read_to_string(format!("{process}/status")).unwrap();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let count = "/proc/sys/net/netfilter/nf_conntrack_count";
         let flows = stage.node().run(|| fs::read_to_string(count).unwrap()).unwrap();
         Self {
-            memory: memory.trim().trim_end_matches(" kB").parse().unwrap(),
+            memory: resident(agent),
             ports: stage.metric("netkeep_node_ports_leased"),
             files: fs::read_dir(format!("{process}/fd")).unwrap().count(),
             flows: flows.trim().parse().unwrap(),
             journal: fs::metadata(stage.state_dir().join("journal.jsonl")).unwrap().len(),
         }
     }
+}
+
+/// Resident memory of the agent, in KiB.
+fn resident(agent: &AgentProcess) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    memory.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 impl fmt::Display for Measured {
@@ -118,11 +123,16 @@ struct Churn {
 }
 
 impl Churn {
-    fn run(&mut self, api: &Api, length: Duration) {
+    fn run(&mut self, api: &Api, length: Duration, every_minute: impl Fn()) {
+        const MINUTE: Duration = Duration::from_mins(1);
         let began = Instant::now();
-        let mut next = began;
+        let (mut next, mut told) = (began, began + MINUTE);
         while began.elapsed() < length {
             self.step(api);
+            if Instant::now() >= told {
+                every_minute();
+                told += MINUTE;
+            }
             next += EVERY;
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
@@ -194,7 +204,8 @@ fn nothing_grows_under_constant_change_and_a_relist_of_everything_writes_nothing
     quiet(&stage, &mut agent);
     let before = Measured::now(&stage, &agent);
     let latencies_before = latencies(&stage);
-    churn.run(api, length());
+    // The way it went tells growth from what the allocator keeps once.
+    churn.run(api, length(), || println!("resident: {} KiB", resident(&agent)));
     quiet(&stage, &mut agent);
     let after = Measured::now(&stage, &agent);
     let latencies_after = latencies(&stage);

@@ -74,3 +74,29 @@ fn fifty_thousand_mappings_fit_in_the_memory_that_is_promised() {
     core.apply(deleted(model::ObjectKind::Pod, "new", None));
     assert_eq!(converge(&mut core), 21);
 }
+
+#[test]
+fn of_pods_that_came_and_went_nothing_is_remembered() {
+    let mut core = node_of(20, 2);
+    let before = format!("{core:#?}");
+    for n in 0..300_u32 {
+        let uid = format!("{n:08x}-0000-4000-9000-000000000000");
+        let mut pod = pod(&format!("job-{n:05}"), &["10.9.0.1"]);
+        pod.meta.uid = model::Uid::new(uid.as_str());
+        core.apply(applied(pod.clone()));
+        converge(&mut core);
+        // As the API shows it: what was published, then the end.
+        pod.npl_annotation = Some(says(8000, 2000).into());
+        core.apply(applied(pod.clone()));
+        converge(&mut core);
+        pod.phase = model::object::Phase::Succeeded;
+        core.apply(applied(pod));
+        converge(&mut core);
+        core.apply(deleted(model::ObjectKind::Pod, &format!("job-{n:05}"), Some(&uid)));
+        converge(&mut core);
+    }
+    let after = format!("{core:#?}");
+    let new: Vec<&str> = after.lines().filter(|line| line.contains("9000-000000000000")).collect();
+    assert_eq!(new, Vec::<&str>::new());
+    assert_eq!(after.lines().count(), before.lines().count());
+}

@@ -2,9 +2,6 @@
 //!
 //! With the API as the source they go to the objects themselves, by the API's own publisher.
 //!
-//! Publishing comes after changes and must not compete with the next ones, for processors and for
-//! the allocator's lock: what comes in a row is gathered for [`GATHER`] and published together.
-//!
 //! Invariant: nothing is published that the journal on the disk does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Agent, Inbox, Input, priority};
 use crate::failpoint;
@@ -29,10 +26,6 @@ pub(super) enum Outlet {
 
 /// How long after a failure the same file is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-
-/// How long nothing more must come before what has come is published, and the longest that it waits.
-const GATHER: Duration = Duration::from_millis(20);
-const GATHER_AT_MOST: Duration = Duration::from_millis(200);
 
 /// What the publisher is told.
 #[derive(Debug)]
@@ -70,51 +63,18 @@ struct Thread {
     told: bool,
 }
 
-/// What was gathered.
-struct Gathered {
-    patches: Vec<(PodRef, Patch)>,
-    tokens: Vec<Arc<()>>,
-    /// What came behind them, and ended the gathering.
-    next: Option<Job>,
-}
-
-/// Takes in what comes in a row with the first.
-fn gather(first: (Vec<(PodRef, Patch)>, Arc<()>), receiver: &Receiver<Job>) -> Gathered {
-    let at_most = Instant::now() + GATHER_AT_MOST;
-    let mut gathered = Gathered { patches: first.0, tokens: vec![first.1], next: None };
-    loop {
-        let left = at_most.saturating_duration_since(Instant::now());
-        match receiver.recv_timeout(left.min(GATHER)) {
-            Ok(Job::Publish(patches, token)) => {
-                gathered.patches.extend(patches);
-                gathered.tokens.push(token);
-            }
-            Ok(other) => {
-                gathered.next = Some(other);
-                return gathered;
-            }
-            Err(_) => return gathered,
-        }
-    }
-}
-
 impl Thread {
     fn run(mut self, receiver: &Receiver<Job>) {
-        let mut next = None;
         loop {
-            let job = match next.take() {
-                Some(job) => Ok(job),
-                None if self.failed.is_empty() => {
-                    receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-                }
-                None => receiver.recv_timeout(RETRY),
+            let job = if self.failed.is_empty() {
+                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                receiver.recv_timeout(RETRY)
             };
             match job {
                 Ok(Job::Publish(patches, token)) => {
-                    let gathered = gather((patches, token), receiver);
-                    self.publish(gathered.patches);
-                    next = gathered.next;
-                    drop(gathered.tokens);
+                    self.publish(patches);
+                    drop(token);
                 }
                 Ok(Job::Sweep(pods)) => {
                     if let Outlet::Files(publisher) = &mut self.outlet {

@@ -43,6 +43,8 @@ pub struct Options {
     /// How long a watch may last before the server ends it: at most; each is given between half of
     /// it and all of it.
     pub watch_timeout: Duration,
+    /// First and longest wait after something went wrong.
+    pub retry: (Duration, Duration),
 }
 
 impl Options {
@@ -54,6 +56,7 @@ impl Options {
             adopted: false,
             stale_after: Duration::from_secs(100),
             watch_timeout: Duration::from_secs(580),
+            retry: (Duration::from_millis(250), Duration::from_secs(30)),
         }
     }
 }
@@ -125,6 +128,11 @@ impl Shared<'_> {
     /// Whether nobody listens any more.
     pub(crate) const fn is_over(&self) -> bool {
         self.over.get()
+    }
+
+    /// Whether a kind is fresh.
+    pub(crate) fn is_fresh(&self, kind: ObjectKind) -> bool {
+        self.gate.borrow().is_fresh(kind)
     }
 
     /// A kind is so now.

@@ -3,12 +3,18 @@
 //! ```text
 //!        list (streaming, else in pages) --> watch from its version --> ended: watch on from the last
 //!          ^                                     |
-//!          +--- 410, an older list, a doubt -----+--- lost, silent: not fresh; watch on after a wait
+//!          +--- 410, an older word, a doubt -----+--- lost: not fresh; watch on after a wait
+//!          +--- no word for the patience --------+
 //! ```
 //!
-//! Invariants: a version is taken over only from a complete list, an event or a bookmark; a list
-//! that is older than what we know is not believed, nor any object in it; while nothing was heard
-//! for the patience, the kind is not fresh, and only a complete list makes it fresh again.
+//! Invariants: a version is taken over only from a complete list, an event or a bookmark; what is
+//! older than what we know is not believed, nor any object in it. Freshness counts from the server's
+//! last word ([`heard`]), not from the last connection: while nothing was said for the patience the
+//! kind is not fresh, however many watches were taken and ended well, and only a complete list makes
+//! it fresh again. A watch that goes on after a loss is believed with its first word, and the core
+//! has that word before it has the freshness.
+
+mod heard;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -24,9 +30,8 @@ use crate::lines::{Arrived, Encoding, Lines, text};
 use crate::request::{self, ApiError};
 use crate::source::{EmptyList, Options, Shared};
 use crate::wire::{Bookmark, Head, Line, Page, Status};
+use heard::Heard;
 
-/// First and longest wait after something went wrong.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// How long the head of an answer, or the next part of a list, may take.
 const ANSWER: Duration = Duration::from_secs(30);
 /// Objects in a page of a list.
@@ -37,8 +42,6 @@ const OLDER_MAX: u32 = 10;
 /// So many watches in a row may be lost before it is listed again: the server may not know the
 /// version that we watch from (it was restored from a backup) and say so in its own words.
 const LOST_MAX: u32 = 5;
-/// A watch that was lost counts again once it has stood for so long, or said something.
-const SETTLED: Duration = Duration::from_secs(1);
 /// A watch that ends so soon was no watch: wait before the next.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -73,6 +76,8 @@ pub(crate) struct Watch<'s, 'l> {
     doubts: u32,
     /// The version up to which everything is known.
     version: Option<String>,
+    /// When the server said something last.
+    heard: Heard,
     older: u32,
     backoff: Backoff,
     /// Whether a list was ever believed: until then the kernel knows more than we do.
@@ -106,8 +111,9 @@ impl<'s, 'l> Watch<'s, 'l> {
             listing: Listing::Streaming,
             doubts: 0,
             version: None,
+            heard: Heard::new(options.stale_after, Instant::now()),
             older: 0,
-            backoff: Backoff::new(RETRY.0, RETRY.1),
+            backoff: Backoff::new(options.retry.0, options.retry.1),
             believed: false,
             emptied: false,
             doubt_until: None,
@@ -122,6 +128,10 @@ impl<'s, 'l> Watch<'s, 'l> {
         let mut relist = true;
         while !self.shared.is_over() {
             let began = Instant::now();
+            if !relist && self.heard.is_old(began) {
+                self.fell_silent();
+                relist = true;
+            }
             self.complete &= !relist;
             let end = match (relist, self.listing) {
                 (true, Listing::Streaming) => self.stream_list().await,
@@ -143,7 +153,9 @@ impl<'s, 'l> Watch<'s, 'l> {
         match end {
             End::Closed => {
                 if lasted < SHORT {
-                    self.wait(None).await;
+                    // It is believed meanwhile, but not for longer than its last word is.
+                    let until = self.heard.until();
+                    let _ = tokio::time::timeout_at(until.into(), self.wait(None)).await;
                 }
             }
             End::Relist(why) => {
@@ -167,6 +179,19 @@ impl<'s, 'l> Watch<'s, 'l> {
 
     async fn wait(&mut self, asked: Option<Duration>) {
         tokio::time::sleep(self.backoff.next(asked)).await;
+    }
+
+    /// Watches were had and ended, but nothing was said in them for too long.
+    fn fell_silent(&self) {
+        if self.shared.is_fresh(self.kind) {
+            let why = self.silence().told();
+            tracing::warn!(kind = self.kind.as_str(), error = %why, "the watches say nothing");
+            self.shared.failed(self.kind, why, &self.known);
+        }
+    }
+
+    const fn silence(&self) -> ApiError {
+        ApiError::Silent(self.heard.patience())
     }
 
     fn query(&self, more: &str) -> String {
@@ -309,6 +334,7 @@ impl<'s, 'l> Watch<'s, 'l> {
     /// A list is complete, up to this version.
     fn complete(&mut self, version: &str, at: Instant) -> Result<(), End> {
         self.believe(version)?;
+        self.heard.word(at);
         self.older = 0;
         self.doubts = 0;
         self.lost = 0;
@@ -373,49 +399,26 @@ impl<'s, 'l> Watch<'s, 'l> {
             self.timeout()
         ));
         let patience = ANSWER.min(self.options.stale_after);
-        match request::send(self.door, Method::GET, &uri, None, patience).await {
-            Ok(body) => self.follow(Lines::new(body), false).await,
+        let answer = request::send(self.door, Method::GET, &uri, None, patience);
+        match tokio::time::timeout_at(self.heard.until().into(), answer).await {
+            Ok(Ok(body)) => self.follow(Lines::new(body), false).await,
             // The version stays noted, to tell an older list by.
-            Err(error) if error.code() == Some(410) => End::Relist(error.told()),
-            Err(error) => End::Lost(error),
+            Ok(Err(error)) if error.code() == Some(410) => End::Relist(error.told()),
+            Ok(Err(error)) => End::Lost(error),
+            Err(_) => End::Lost(self.silence()),
         }
     }
 
     /// Takes in the lines of a watch until it ends.
     async fn follow(&mut self, mut lines: Lines, mut listing: bool) -> End {
-        let mut settled = listing;
         loop {
-            let patience = if listing { ANSWER } else { self.options.stale_after };
-            let patience = patience.min(self.options.stale_after);
-            let arrived = if let (Some(until), true, false) = (self.doubt_until, settled, listing) {
-                match tokio::time::timeout_at(until.into(), lines.next(patience)).await {
-                    Ok(arrived) => arrived,
-                    Err(_) => return End::Relist("an empty list is not believed".to_owned()),
-                }
-            } else if settled {
-                lines.next(patience).await
-            } else {
-                // The server goes on where we stopped, so nothing was missed; but one that drops
-                // every watch at once must not look well in between.
-                let first = tokio::time::timeout(SETTLED, lines.next(patience)).await;
-                settled = !matches!(first, Ok(Ok(None) | Err(_)));
-                if settled {
-                    self.lost = 0;
-                    self.backoff.reset();
-                    self.fresh();
-                }
-                match first {
-                    Ok(arrived) => arrived,
-                    Err(_) => continue,
-                }
-            };
-            let Arrived { lines: arrived, at } = match arrived {
+            let Arrived { lines: arrived, at } = match self.next(&mut lines, listing).await {
                 Ok(Some(arrived)) => arrived,
                 Ok(None) => return End::Closed,
-                Err(error) => return End::Lost(error),
+                Err(end) => return end,
             };
             let mut events = Vec::new();
-            let mut seen = false;
+            let (mut seen, mut word) = (false, false);
             for (line, encoding) in arrived {
                 match self.line(&line, encoding, &mut events) {
                     Ok(Next::ListEnds(version)) if listing => {
@@ -425,8 +428,10 @@ impl<'s, 'l> Watch<'s, 'l> {
                         }
                         listing = false;
                     }
-                    Ok(Next::Go | Next::ListEnds(_)) => {}
-                    Ok(Next::Seen) => seen = true,
+                    Ok(next) => {
+                        word |= !listing && !matches!(next, Next::Nothing);
+                        seen |= matches!(next, Next::Seen);
+                    }
                     Err(end) => {
                         self.tell(events, at);
                         return end;
@@ -434,9 +439,39 @@ impl<'s, 'l> Watch<'s, 'l> {
                 }
             }
             self.tell(events, at);
+            if word {
+                self.goes_on(at);
+            }
             if seen && self.emptied && !listing {
                 return End::Relist("there are objects again after an empty list".to_owned());
             }
+        }
+    }
+
+    /// The next lines of a watch, or of a list that a watch begins with.
+    async fn next(&self, lines: &mut Lines, listing: bool) -> Result<Option<Arrived>, End> {
+        if listing {
+            let patience = ANSWER.min(self.options.stale_after);
+            return lines.next(patience).await.map_err(End::Lost);
+        }
+        let until =
+            self.doubt_until.map_or(self.heard.until(), |doubt| doubt.min(self.heard.until()));
+        let next = lines.next(self.options.stale_after);
+        match tokio::time::timeout_at(until.into(), next).await {
+            Ok(arrived) => arrived.map_err(End::Lost),
+            Err(_) if self.heard.is_old(Instant::now()) => Err(End::Lost(self.silence())),
+            Err(_) => Err(End::Relist("an empty list is not believed".to_owned())),
+        }
+    }
+
+    /// A watch has said something, which the core has been told: so the server serves it, and goes on
+    /// where it stopped.
+    fn goes_on(&mut self, at: Instant) {
+        self.heard.word(at);
+        self.lost = 0;
+        self.backoff.reset();
+        if !self.shared.is_fresh(self.kind) {
+            self.fresh();
         }
     }
 
@@ -453,22 +488,36 @@ impl<'s, 'l> Watch<'s, 'l> {
         };
         let Line { r#type, object } = serde_json::from_str(line).map_err(unreadable)?;
         let json = object.get();
-        match &*r#type {
+        let head: Head<'_> = serde_json::from_str(json).unwrap_or_default();
+        let version = &*head.metadata.resource_version;
+        if !self.known.is_listing() && self.is_older(version) {
+            let known = self.version.as_deref().unwrap_or_default();
+            // The past again, or another server's: neither proves that nothing was missed.
+            let why =
+                format!("the watch says {} of version {version}, but {known} is known", r#type);
+            return Err(End::Relist(why));
+        }
+        let next = match &*r#type {
             "ADDED" | "MODIFIED" => {
                 self.applied(json, encoding, events);
-                self.note_version(json);
-                return Ok(Next::Seen);
+                Next::Seen
             }
             // What a node holds is not let go because its Node object is gone.
-            "DELETED" if self.kind == ObjectKind::Node => self.doubt(),
-            "DELETED" => events.extend(self.known.deleted(json)),
+            "DELETED" if self.kind == ObjectKind::Node => {
+                self.doubt();
+                Next::Go
+            }
+            "DELETED" => {
+                events.extend(self.known.deleted(json));
+                Next::Go
+            }
             "BOOKMARK" => {
-                let version = self.note_version(json);
                 let bookmark: Bookmark = serde_json::from_str(json).unwrap_or_default();
-                if let (true, Some(version)) = (bookmark.ends_list(), version) {
-                    return Ok(Next::ListEnds(version));
+                match (version, bookmark.ends_list()) {
+                    ("", _) => Next::Nothing,
+                    (version, true) => Next::ListEnds(version.to_owned()),
+                    (_, false) => Next::Go,
                 }
-                return Ok(Next::Go);
             }
             "ERROR" => {
                 let status: Status = serde_json::from_str(json).unwrap_or_default();
@@ -481,22 +530,12 @@ impl<'s, 'l> Watch<'s, 'l> {
             other => {
                 return Err(End::Relist(format!("the watch says {other:?}, which is unknown")));
             }
+        };
+        // How far everything is known. While a list is being read its objects come in any order.
+        if !self.known.is_listing() && !version.is_empty() {
+            self.version = Some(version.to_owned());
         }
-        self.note_version(json);
-        Ok(Next::Go)
-    }
-
-    /// Notes how far everything is known. While a list is being read its objects come in any order.
-    fn note_version(&mut self, json: &str) -> Option<String> {
-        let head: Head<'_> = serde_json::from_str(json).ok()?;
-        let version = head.metadata.resource_version;
-        if version.is_empty() {
-            return None;
-        }
-        if !self.known.is_listing() {
-            self.version = Some(version.clone().into_owned());
-        }
-        Some(version.into_owned())
+        Ok(next)
     }
 }
 
@@ -504,6 +543,8 @@ impl<'s, 'l> Watch<'s, 'l> {
 enum Next {
     /// The next line.
     Go,
+    /// The next line; this one said nothing, not even how far everything is known.
+    Nothing,
     /// There is an object.
     Seen,
     /// The list is complete, up to this version.

@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::api::{Fault, On};
 use testkit::{Service, Target};
 
-use crate::scene::{IMPATIENT, Scene, W0, W1, W2};
+use crate::scene::{IMPATIENT, Scene, W0, W1, W2, api, stage};
 
 fn silence(scene: &Scene, resource: &str) -> testkit::api::Standing {
     let of = On::verbs(&["list", "watch"]).resource(resource);
@@ -89,4 +89,85 @@ fn a_server_whose_watches_are_silent_and_whose_lists_are_not_is_listed() {
     scene.maps(&[W0]);
     silent.lift();
     scene.ends_well(&[W0]);
+}
+
+/// A Pod changes, and the Service that selects it has changed with it: who knows the old Service and
+/// the new Pod thinks that nobody asks for the Pod any more.
+fn renames_what_is_selected(scene: &Scene) {
+    let renamed = json!({ "app": "renamed" });
+    scene.api().edit("services", "default/web", |service| {
+        service["spec"]["selector"] = renamed.clone();
+    });
+    for pod in [W0, W1] {
+        scene.api().edit("pods", pod, |pod| pod["metadata"]["labels"] = renamed.clone());
+    }
+}
+
+/// Waits until a deletion is held back, and fails unless everything is still mapped.
+#[track_caller]
+fn keeps_both(scene: &Scene) {
+    scene.until(|| match scene.stage.metric("netkeep_deletions_held") {
+        held if held > 0.5 => Ok(()),
+        held => Err(format!("{held} held; mapped {:?}", scene.mapped())),
+    });
+    assert_eq!(scene.mapped(), [W0, W1].map(str::to_owned).into());
+}
+
+#[test]
+fn watches_that_end_at_once_and_well_are_not_news_and_take_no_live_pod_its_mapping() {
+    let stage = stage(IMPATIENT);
+    api(&stage).streaming_lists(false);
+    let scene = Scene::on(stage);
+    let clients = scene.stage.clients(W0);
+    let table = scene.table();
+    // Each watch of Services is taken and ended well at once; lists get no answer.
+    let ends = scene.api().fault(On::verb("watch").resource("services"), Fault::End).until_lifted();
+    let silent =
+        scene.api().fault(On::verb("list").resource("services"), Fault::Stall).until_lifted();
+    scene.holds("the Services may be out of date: the API server has said nothing for");
+    renames_what_is_selected(&scene);
+    keeps_both(&scene);
+    silent.lift();
+    ends.lift();
+    scene.is_fresh();
+    assert_eq!(scene.table(), table);
+    clients.lost_nothing();
+    scene.ends_well(&[W0, W1]);
+}
+
+#[test]
+fn a_server_that_ends_every_watch_at_once_and_answers_lists_is_listed() {
+    let stage = stage(IMPATIENT);
+    api(&stage).streaming_lists(false);
+    let scene = Scene::on(stage);
+    let ends = scene.api().fault(On::verb("watch"), Fault::End).until_lifted();
+    scene.api().delete("pods", W1);
+    scene.maps(&[W0]);
+    assert!(ends.hits() > 0);
+    ends.lift();
+    scene.ends_well(&[W0]);
+}
+
+#[test]
+fn a_watch_that_goes_on_is_not_believed_before_it_has_said_what_was_missed() {
+    let scene = Scene::new(&[]);
+    let clients = scene.stage.clients(W0);
+    let table = scene.table();
+    // The watch breaks; the next one is taken, and silent.
+    let silent =
+        scene.api().fault(On::verb("watch").resource("services"), Fault::Stall).until_lifted();
+    let watched = || scene.asked("watch", "services").len();
+    let before = watched();
+    scene.cut();
+    scene.until(|| if watched() > before { Ok(()) } else { Err("not watched again".to_owned()) });
+    renames_what_is_selected(&scene);
+    keeps_both(&scene);
+    // However long it takes: a connection that stands says nothing.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    keeps_both(&scene);
+    silent.lift();
+    scene.is_fresh();
+    assert_eq!(scene.table(), table);
+    clients.lost_nothing();
+    scene.ends_well(&[W0, W1]);
 }

@@ -2,7 +2,8 @@
 //!
 //! Invariants: of one Pod there is at most one patch waiting and one on its way; a patch carries the
 //! Pod's UID, so a newer Pod of the same name is never written to; waiting for one Pod delays no
-//! other, but a server that says 429 delays all; nothing is given up that could still succeed.
+//! other, but a server that says 429 delays all; nothing is given up that could still succeed: a Pod
+//! that is not found is asked for until the word comes that it is gone, and told meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,10 +30,10 @@ const AT_ONCE: usize = 4;
 const RATE: (f64, f64) = (50.0, 200.0);
 /// First and longest wait before a patch is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_mins(1));
-/// A Pod that the server does not find may have been read from a cache that lags, or through a proxy
-/// in trouble. If it is really gone, the word of it comes; without one it is tried this often.
-const GONE_TRIES: u8 = 4;
-/// Without the right to patch nothing changes soon.
+/// A Pod that the server does not find was deleted, and the word of it is on its way. Said from so
+/// many answers on: then the word does not come, and something is wrong with the server.
+const GONE_TELL_AT: u8 = 4;
+/// Without the right to patch, or a server that serves the path, nothing changes soon.
 const FORBIDDEN: Duration = Duration::from_secs(30);
 
 /// What is to be said about a Pod's annotation.
@@ -120,6 +121,8 @@ struct Waiting {
     tried: bool,
     /// How often in a row the Pod was not found.
     gone: u8,
+    /// The Pod ended while the patch was on its way: the answer no longer matters.
+    ended: bool,
     /// Why it has not gone well so far.
     trouble: Option<String>,
 }
@@ -140,6 +143,9 @@ impl Queue {
         let name = (namespace, name);
         if patch == Patch::Forget {
             self.waiting.remove(&name);
+            if let Some(sent) = self.busy.get_mut(&name) {
+                sent.ended = true;
+            }
             return;
         }
         let waiting = Waiting {
@@ -149,6 +155,7 @@ impl Queue {
             backoff: Backoff::new(RETRY.0, RETRY.1),
             tried: false,
             gone: 0,
+            ended: false,
             trouble: None,
         };
         self.waiting.insert(name, waiting);
@@ -184,17 +191,16 @@ impl Queue {
         let verdict = Verdict::of(&error);
         let wait = match verdict {
             Verdict::Done | Verdict::Replaced => return verdict,
-            Verdict::Gone if sent.gone == GONE_TRIES => return verdict,
             Verdict::Gone | Verdict::Again => Duration::ZERO,
-            Verdict::Hopeless | Verdict::Forbidden => FORBIDDEN,
+            Verdict::Hopeless | Verdict::Forbidden | Verdict::Unserved => FORBIDDEN,
             Verdict::Pause => {
                 let until = now + sent.backoff.next(error.retry_after());
                 self.paused = self.paused.max(Some(until));
                 Duration::ZERO
             }
         };
-        // What was handed in meanwhile is newer.
-        if !self.waiting.contains_key(name) {
+        // What was handed in meanwhile is newer; of a Pod that has ended there is nothing to say.
+        if !sent.ended && !self.waiting.contains_key(name) {
             let wait = match verdict {
                 // It would be refused again: only another value helps. Told as long as it stands.
                 Verdict::Hopeless => Duration::from_hours(1),
@@ -202,12 +208,9 @@ impl Queue {
             };
             sent.due = now + wait;
             sent.tried = true;
-            if verdict == Verdict::Gone {
-                sent.gone += 1;
-                sent.trouble = None;
-            } else {
-                sent.trouble = Some(trouble(name, &error));
-            }
+            sent.gone = if verdict == Verdict::Gone { sent.gone.saturating_add(1) } else { 0 };
+            let passes = (1..GONE_TELL_AT).contains(&sent.gone);
+            sent.trouble = (!passes).then(|| trouble(name, &error));
             self.waiting.insert(name.clone(), sent);
         }
         verdict
@@ -230,8 +233,10 @@ enum Verdict {
     Done,
     /// Another Pod has its name: there is nothing to say.
     Replaced,
-    /// The Pod is gone, or will be there the next moment.
+    /// The Pod is gone, which its own event will say; or a cache lags.
     Gone,
+    /// Nobody serves the path: a proxy in between, or a server without the subresource.
+    Unserved,
     /// We may not.
     Forbidden,
     /// This value will never be taken.
@@ -246,7 +251,9 @@ impl Verdict {
     fn of(error: &ApiError) -> Self {
         let ApiError::Refused { code, message, .. } = error else { return Self::Again };
         match code {
-            404 => Self::Gone,
+            // Only an answer about the Pod says something of the Pod.
+            404 if message.contains("pods \"") => Self::Gone,
+            404 | 405 => Self::Unserved,
             // The UID in the patch: a precondition that does not hold, or a field that cannot be
             // changed (which it is depends on the server's version). Any other conflict is a race
             // that the next try wins.
@@ -313,7 +320,13 @@ impl<R: FnMut(Report)> Work<R> {
             };
             tokio::select! {
                 job = jobs.recv() => match job {
-                    Some(Job::Patch(patch)) => self.queue.push(patch, Instant::now()),
+                    Some(Job::Patch(patch)) => {
+                        self.queue.push(patch, Instant::now());
+                        // What a Pod was in trouble with may have ended with the Pod.
+                        if !told.trouble.is_empty() {
+                            self.tell(&mut told);
+                        }
+                    }
                     Some(Job::Finish(done)) => finish.push(done),
                     None => return,
                 },
@@ -358,12 +371,16 @@ impl<R: FnMut(Report)> Work<R> {
         self.queue.answered(name, answer, Instant::now());
         told.done += u64::from(went_well);
         told.failed += u64::from(!went_well);
+        self.tell(told);
+    }
+
+    /// A burst is reported when it is over, another trouble at once.
+    fn tell(&mut self, told: &mut Report) {
         let report = Report {
             trouble: self.queue.trouble(),
             waiting: self.queue.waiting.len() + self.queue.busy.len(),
             ..*told
         };
-        // A burst is reported when it is over, a trouble at once.
         if self.flying.is_empty() || report.trouble != told.trouble {
             *told = Report { done: 0, failed: 0, ..report.clone() };
             (self.report)(report);

@@ -104,7 +104,9 @@ impl<D: Driver> Keeper<D> {
     /// Pod of the same name has the last word.
     pub(super) fn publications(&mut self) -> Vec<(PodRef, Patch)> {
         let mut patches = Vec::new();
-        if self.core.hold().is_none() {
+        // A hold keeps what was published of Pods that may still be there. Of a Pod that has ended
+        // the API's publisher is to say nothing more, which takes nothing back.
+        if self.core.hold().is_none() || self.outlet == Outlet::Api {
             for name in std::mem::take(&mut self.doubtful) {
                 if self.core.awaits_sync()
                     && self.adopted.contains(&name)

@@ -101,6 +101,60 @@ fn a_refusal_that_stands_is_told_and_disturbs_no_mapping() {
 }
 
 #[test]
+fn a_pod_that_the_server_goes_on_not_finding_is_told_and_asked_for_until_it_is_found() {
+    let mut scene = Scene::new(&[]);
+    let standing = scene.api().fault(patches().object(W2), Fault::Status(404)).until_lifted();
+    scene.comes(W2, "10.10.0.3");
+    let finding = scene.finding("publish-failed", "not found");
+    assert!(finding["message"].as_str().unwrap().contains("Pod default/web-2"), "{finding}");
+    assert_eq!(scene.stage.published(W2), None);
+    standing.lift();
+    scene.publishes(&[W2]);
+    scene.stage.no_finding("publish-failed");
+    scene.ends_well(&[W0, W1, W2]);
+}
+
+#[test]
+fn a_pod_that_ends_while_it_is_not_found_is_forgotten() {
+    let mut scene = Scene::new(&[]);
+    let standing = scene.api().fault(patches().object(W2), Fault::Status(404)).until_lifted();
+    scene.comes(W2, "10.10.0.3");
+    scene.finding("publish-failed", "not found");
+    scene.api().delete("pods", W2);
+    scene.maps(&[W0, W1]);
+    scene.stage.no_finding("publish-failed");
+    scene.until(|| match scene.stage.metric("netkeep_publications_waiting") {
+        0.0 => Ok(()),
+        waiting => Err(format!("{waiting} wait")),
+    });
+    standing.lift();
+    scene.ends_well(&[W0, W1]);
+}
+
+#[test]
+fn a_subresource_that_nobody_serves_is_told_and_disturbs_no_mapping() {
+    let mut scene = Scene::new(&[]);
+    let clients = scene.stage.clients(W0);
+    let standing = scene.api().fault(patches(), Fault::Unserved).until_lifted();
+    scene.comes(W2, "10.10.0.3");
+    scene.finding("publish-failed", "404 page not found");
+    scene.api().delete("pods", W1);
+    scene.maps(&[W0, W2]);
+    standing.lift();
+    // Another value is another question; the same one is asked again after half a minute.
+    scene.api().edit("services", "default/web", |service| {
+        service["spec"]["ports"].as_array_mut().unwrap().pop();
+    });
+    scene.until(|| match scene.stage.published(W2) {
+        Some(entries) if entries.len() == 1 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    scene.stage.no_finding("publish-failed");
+    clients.stop();
+    scene.stop();
+}
+
+#[test]
 fn a_server_that_never_answers_patches_delays_no_mapping() {
     let mut scene = Scene::new(&[]);
     let clients = scene.stage.clients(W0);

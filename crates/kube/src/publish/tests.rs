@@ -53,7 +53,7 @@ fn a_failure_waits_and_a_newer_word_replaces_what_failed() {
 }
 
 #[test]
-fn another_pod_of_the_name_is_not_written_to_and_one_not_found_is_tried_a_few_times() {
+fn another_pod_of_the_name_is_not_written_to() {
     let (mut queue, now) = queue();
     for (code, other) in [
         (409, "Precondition failed: UID in precondition: 1, UID in object meta: 2"),
@@ -64,15 +64,48 @@ fn another_pod_of_the_name_is_not_written_to_and_one_not_found_is_tried_a_few_ti
         assert_eq!(queue.answered(&taken, Err(refused(code, other)), now), Verdict::Replaced);
         assert!(queue.waiting.is_empty());
     }
+}
 
+#[test]
+fn a_pod_that_is_not_found_is_asked_for_until_its_end_is_told_and_soon_said_to_be_missing() {
+    let (mut queue, now) = queue();
     queue.push(patch("a", "1", "x"), now);
-    for _ in 0..=GONE_TRIES {
+    for asked in 1..20 {
         let (taken, ..) = queue.take(now + RETRY.1).unwrap();
         let missing = refused(404, "pods \"a\" not found");
         assert_eq!(queue.answered(&taken, Err(missing), now), Verdict::Gone);
+        assert_eq!(queue.trouble().is_empty(), asked < GONE_TELL_AT, "{asked}");
+    }
+    assert!(queue.trouble()[0].contains("not found"), "{:?}", queue.trouble());
+    queue.push(PodPatch { patch: Patch::Forget, ..patch("a", "1", "") }, now);
+    assert!(queue.waiting.is_empty());
+    assert_eq!(queue.trouble(), [""; 0]);
+}
+
+#[test]
+fn of_a_pod_that_ends_while_its_patch_is_on_its_way_no_answer_matters() {
+    for code in [404, 500, 403] {
+        let (mut queue, now) = queue();
+        queue.push(patch("a", "1", "x"), now);
+        let (taken, ..) = queue.take(now).unwrap();
+        queue.push(PodPatch { patch: Patch::Forget, ..patch("a", "1", "") }, now);
+        queue.answered(&taken, Err(refused(code, "pods \"a\" is no more")), now);
+        assert!(queue.waiting.is_empty(), "{code}");
         assert_eq!(queue.trouble(), [""; 0]);
     }
-    assert!(queue.waiting.is_empty());
+}
+
+#[test]
+fn a_path_that_nobody_serves_is_told_at_once_and_says_nothing_of_the_pod() {
+    for text in ["404 page not found", "the server could not find the requested resource"] {
+        let (mut queue, now) = queue();
+        queue.push(patch("a", "1", "x"), now);
+        let (taken, ..) = queue.take(now).unwrap();
+        assert_eq!(queue.answered(&taken, Err(refused(404, text)), now), Verdict::Unserved);
+        assert!(queue.trouble()[0].contains(text), "{:?}", queue.trouble());
+        assert!(queue.take(now + FORBIDDEN / 2).is_none());
+        assert!(queue.take(now + RETRY.1).is_some());
+    }
 }
 
 #[test]

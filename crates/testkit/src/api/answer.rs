@@ -193,6 +193,10 @@ fn go_wrong(state: &State, target: Target, fault: &Fault) -> Next {
         Fault::TooManyRequests { retry_after } => too_many(*retry_after),
         Fault::Expired => refused(&Refusal::too_old(1, state.store.version())),
         Fault::Status(429) => too_many(1),
+        Fault::Unserved => {
+            let text = "404 page not found\n".as_bytes().to_vec();
+            full(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text)
+        }
         Fault::Status(code) => {
             let words = refusal_of(*code, resource, &target.name);
             words.map_or_else(|| bare(*code), |refusal| refused(&refusal))

@@ -4,7 +4,7 @@
 //! the order in which faults were asked for; one that has been used up is gone.
 //!
 //! A fault on `watch` hits watches that run already as well, except for answers ([`Fault::Status`],
-//! [`Fault::Drop`]), which only a new request can get.
+//! [`Fault::Unserved`], [`Fault::Drop`]), which only a new request can get.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +72,8 @@ pub enum Fault {
     /// 410, 413, 422, 429 (plain text and `Retry-After: 1`, as priority and fairness answers), 500,
     /// 503, 504, others without a body.
     Status(u16),
+    /// 404 in plain text, as a server or a proxy answers for a path that nobody serves.
+    Unserved,
     /// 429 with this `Retry-After`.
     TooManyRequests {
         /// Seconds.
@@ -119,7 +121,9 @@ pub(super) enum Stage {
 impl Fault {
     fn works_at(&self, stage: Stage, watches: bool) -> bool {
         match self {
-            Self::Status(_) | Self::TooManyRequests { .. } | Self::Drop => stage == Stage::Request,
+            Self::Status(_) | Self::Unserved | Self::TooManyRequests { .. } | Self::Drop => {
+                stage == Stage::Request
+            }
             Self::Stall | Self::Expired => {
                 stage == if watches { Stage::Stream } else { Stage::Request }
             }

@@ -1,18 +1,22 @@
 //! Where the API server is and who we are there.
 //!
 //! Owns: the client, made from a kubeconfig or from the Pod's service account, and made anew when
-//! the server no longer knows us (rotated token, rotated CA) or could not be configured at first.
+//! the server no longer knows us (rotated token, rotated CA) or could not be configured at first; the
+//! token of a file ([`token`]) and the proxy of the environment ([`proxy`]).
+
+mod proxy;
+mod token;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kube_rs::config::{
-    InClusterError, InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError,
-};
+use http::HeaderValue;
+use kube_rs::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube_rs::{Client, Config};
 use thiserror::Error;
+use token::TokenFile;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -46,13 +50,32 @@ pub enum ConnectError {
     InCluster(#[source] Box<InClusterError>),
     /// Neither in a Pod nor a kubeconfig at hand.
     #[error("this is no Pod of a cluster, and there is no kubeconfig: give --kubeconfig FILE")]
-    Nowhere(#[source] Box<InferConfigError>),
+    Nowhere(#[source] Box<KubeconfigError>),
     /// The configuration names certificates or tokens that cannot be used.
     #[error("cannot make a client of the configuration")]
     Client(#[source] Box<kube_rs::Error>),
     /// A proxy from the environment is no address.
-    #[error("the proxy {0:?} of the environment is no URL")]
-    Proxy(String),
+    #[error(
+        "{variable} is {value:?}, which is no proxy: write http://HOST:PORT or https://HOST:PORT"
+    )]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// Its value, without name and password.
+        value: String,
+    },
+    /// The file with our token cannot be read.
+    #[error("cannot read the token file {}", path.display())]
+    TokenUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no token in its file.
+    #[error("the token file {} holds no token: one word is expected", .0.display())]
+    Token(PathBuf),
     /// The runtime that requests run on could not be had.
     #[error("cannot start the runtime of API requests")]
     Runtime(#[source] io::Error),
@@ -66,8 +89,22 @@ pub struct Door {
 
 #[derive(Default)]
 struct State {
-    client: Option<Client>,
+    way: Option<Way>,
     made: Option<Instant>,
+}
+
+/// How requests are sent.
+struct Way {
+    client: Client,
+    /// Who we are, if a file says it.
+    token: Option<TokenFile>,
+}
+
+impl Way {
+    fn use_now(&mut self) -> (Client, Option<HeaderValue>) {
+        let token = self.token.as_mut().map(|token| token.header(Instant::now()));
+        (self.client.clone(), token)
+    }
 }
 
 impl std::fmt::Debug for Door {
@@ -84,7 +121,7 @@ impl Door {
 
     /// A door to a client that exists.
     pub fn of(client: Client) -> Self {
-        let state = State { client: Some(client), made: None };
+        let state = State { way: Some(Way { client, token: None }), made: None };
         Self { access: Access::Environment, state: Mutex::new(state) }
     }
 
@@ -93,16 +130,18 @@ impl Door {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client; made on first use, and again after [`Door::renew`].
-    pub(crate) async fn client(&self) -> Result<Client, ConnectError> {
-        if let Some(client) = self.state().client.clone() {
-            return Ok(client);
+    /// The client, made on first use and again after [`Door::renew`], and what a request is to say of
+    /// us where the client does not do so by itself.
+    pub(crate) async fn client(&self) -> Result<(Client, Option<HeaderValue>), ConnectError> {
+        if let Some(way) = &mut self.state().way {
+            return Ok(way.use_now());
         }
-        let client = connect(&self.access).await?;
+        let mut way = connect(&self.access).await?;
+        let used = way.use_now();
         let mut state = self.state();
-        state.client = Some(client.clone());
+        state.way = Some(way);
         state.made = Some(Instant::now());
-        Ok(client)
+        Ok(used)
     }
 
     /// Whether the configuration can be used at all. Asks nobody.
@@ -116,124 +155,88 @@ impl Door {
         let mut state = self.state();
         // A client that was handed in cannot be made again.
         if state.made.is_some_and(|made| made.elapsed() >= RENEW_MIN) {
-            state.client = None;
+            state.way = None;
         }
     }
 }
 
-async fn connect(access: &Access) -> Result<Client, ConnectError> {
+async fn connect(access: &Access) -> Result<Way, ConnectError> {
     let mut config = config(access).await?;
     config.connect_timeout = Some(CONNECT);
     // Watches are quiet for long; each request has a limit of its own.
     config.read_timeout = None;
     // Every failure is handled on purpose, here.
     config.default_retry = false;
-    Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))
+    let token = token_file(&mut config)?;
+    let client = Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))?;
+    Ok(Way { client, token })
 }
 
 async fn config(access: &Access) -> Result<Config, ConnectError> {
+    let var = |name: &str| std::env::var(name).ok();
     match access {
         Access::Kubeconfig(path) => {
-            let failed =
-                |source| ConnectError::Kubeconfig { path: path.clone(), source: Box::new(source) };
+            let failed = |source| kubeconfig_error(path, source);
             let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
-            let proxied = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
-            let proxied = proxied.into_iter().any(|cluster| cluster.proxy_url.is_some());
-            let options = KubeConfigOptions::default();
-            let mut config =
-                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?;
-            if !proxied {
-                // kube-client 5.0 compares NO_PROXY with the proxy's own host.
-                config.proxy_url = proxy(config.cluster_url.host().unwrap_or_default())?;
-            }
-            Ok(config)
+            of_kubeconfig(kubeconfig, var).await?.map_err(failed)
         }
         Access::Environment if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
             let mut config =
                 Config::incluster().map_err(|error| ConnectError::InCluster(Box::new(error)))?;
-            config.proxy_url = proxy(config.cluster_url.host().unwrap_or_default())?;
+            config.proxy_url = proxy::of(&config.cluster_url, var)?;
             Ok(config)
         }
         Access::Environment => {
-            Config::infer().await.map_err(|error| ConnectError::Nowhere(Box::new(error)))
+            let failed = |error| ConnectError::Nowhere(Box::new(error));
+            of_kubeconfig(Kubeconfig::read().map_err(failed)?, var).await?.map_err(failed)
         }
     }
 }
 
-/// The proxy that the environment names for this host, as every client of Kubernetes reads it.
-fn proxy(host: &str) -> Result<Option<http::Uri>, ConnectError> {
-    let var = |name: &str| {
-        let value = std::env::var(name).or_else(|_| std::env::var(name.to_ascii_lowercase()));
-        value.ok().filter(|value| !value.is_empty())
+fn kubeconfig_error(path: &Path, source: KubeconfigError) -> ConnectError {
+    ConnectError::Kubeconfig { path: path.to_owned(), source: Box::new(source) }
+}
+
+async fn of_kubeconfig(
+    kubeconfig: Kubeconfig,
+    var: impl Fn(&str) -> Option<String>,
+) -> Result<Result<Config, KubeconfigError>, ConnectError> {
+    let mut clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+    let proxied = clusters.any(|cluster| cluster.proxy_url.is_some());
+    let options = KubeConfigOptions::default();
+    let mut config = match Config::from_custom_kubeconfig(kubeconfig, &options).await {
+        Ok(config) => config,
+        Err(error) => return Ok(Err(error)),
     };
-    let Some(url) = var("HTTPS_PROXY") else { return Ok(None) };
-    if var("NO_PROXY").is_some_and(|list| is_excepted(host, &list)) {
-        return Ok(None);
+    if !proxied {
+        // kube-client 5.0 compares NO_PROXY with the proxy's own host.
+        config.proxy_url = proxy::of(&config.cluster_url, var)?;
     }
-    url.parse().map(Some).map_err(|_| ConnectError::Proxy(url))
+    Ok(Ok(config))
 }
 
-/// Whether a host is in `NO_PROXY`: names and their domains, `*`, addresses and CIDR blocks.
-fn is_excepted(host: &str, list: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-        if entry == "*" {
-            return true;
+/// Takes the token file out of a configuration: kube-client 5.0 sends its content as it is, with the
+/// newline at its end, which is no header. Other ways to say who we are stay with the client.
+fn token_file(config: &mut Config) -> Result<Option<TokenFile>, ConnectError> {
+    let auth = &mut config.auth_info;
+    let by_itself = auth.auth_provider.is_some()
+        || auth.token.is_some()
+        || (auth.username.is_some() && auth.password.is_some());
+    match &auth.token_file {
+        Some(path) if !by_itself => {
+            let token = TokenFile::open(Path::new(path))?;
+            auth.token_file = None;
+            // Its order: a token before a command.
+            auth.exec = None;
+            Ok(Some(token))
         }
-        let entry = entry.trim_start_matches('.');
-        match host.parse::<std::net::IpAddr>() {
-            Ok(ip) => in_block(ip, entry),
-            Err(_) => {
-                host == entry || host.strip_suffix(entry).is_some_and(|front| front.ends_with('.'))
-            }
-        }
-    })
-}
-
-fn in_block(ip: std::net::IpAddr, block: &str) -> bool {
-    use std::net::IpAddr::{V4, V6};
-    let (base, length) = match block.split_once('/') {
-        Some((base, length)) => (base, length.parse::<u32>().ok()),
-        None => (block, Some(128)),
-    };
-    let (Ok(base), Some(length)) = (base.parse(), length) else { return false };
-    match (ip, base) {
-        (V4(ip), V4(base)) => {
-            let shift = 32 - length.min(32);
-            u32::from(ip).checked_shr(shift) == u32::from(base).checked_shr(shift)
-        }
-        (V6(ip), V6(base)) => {
-            let shift = 128 - length.min(128);
-            u128::from(ip).checked_shr(shift) == u128::from(base).checked_shr(shift)
-        }
-        _ => false,
+        _ => Ok(None),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_proxy_excepts_names_domains_addresses_and_blocks() {
-        for (host, list) in [
-            ("10.96.0.1", "10.96.0.0/12"),
-            ("10.96.0.1", "10.96.0.1"),
-            ("[fd00::1]", "fd00::/8"),
-            ("api.example.com", ".example.com"),
-            ("api.example.com", "x, example.com"),
-            ("anything", "*"),
-        ] {
-            assert!(is_excepted(host, list), "{host} in {list}");
-        }
-        for (host, list) in [
-            ("10.96.0.1", "10.0.0.0/12"),
-            ("badexample.com", "example.com"),
-            ("fd00::1", "10.0.0.0/0"),
-        ] {
-            assert!(!is_excepted(host, list), "{host} in {list}");
-        }
-    }
 
     #[test]
     fn a_kubeconfig_that_is_not_there_is_named() {

@@ -124,12 +124,15 @@ pub(crate) async fn send(
     body: Option<(&'static str, Vec<u8>)>,
     patience: Duration,
 ) -> Result<Body, ApiError> {
-    let client = door.client().await?;
+    let (client, token) = door.client().await?;
     let mut request = Request::builder()
         .method(method)
         .uri(uri)
         .header(header::USER_AGENT, USER_AGENT)
         .header(header::ACCEPT, "application/json");
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, token);
+    }
     let body = match body {
         Some((kind, bytes)) => {
             request = request.header(header::CONTENT_TYPE, kind);

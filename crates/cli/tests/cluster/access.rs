@@ -49,6 +49,32 @@ fn a_token_that_is_rotated_is_read_again_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_token_file_that_ends_in_a_newline_holds_the_token() {
+    let stage = stage(&[]);
+    let files = tempfile::tempdir().unwrap();
+    let token = files.path().join("token");
+    // As an editor or `echo` leaves it.
+    fs::write(&token, "first\r\n").unwrap();
+    let kubeconfig = cluster(&stage).kubeconfig();
+    cluster(&stage).api().admit("first", "system:serviceaccount:netkeep:netkeep");
+    cluster(&stage).server().write_kubeconfig(&kubeconfig, Credentials::TokenFile(&token));
+    let scene = Scene::on(stage);
+    scene.api().admit("second", "system:serviceaccount:netkeep:netkeep");
+    fs::write(&token, " second\n").unwrap();
+    scene.api().expire("first");
+    scene.cut();
+    scene.api().delete("pods", W1);
+    scene.maps(&[W0]);
+    // One without a token is an error that names it.
+    fs::write(&token, "\n").unwrap();
+    let said = scene.stage.run_with_source("plan", &[]).expect_code(1);
+    assert_eq!(said.stderr.lines().count(), 1, "{said}");
+    assert!(said.stderr.contains("token: one word is expected"), "{said}");
+    fs::write(&token, "second\n").unwrap();
+    scene.ends_well(&[W0]);
+}
+
+#[test]
 fn a_token_that_is_no_longer_known_holds_and_is_told_until_there_is_a_new_one() {
     let stage = stage(&[]);
     let files = tempfile::tempdir().unwrap();

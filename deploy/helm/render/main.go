@@ -176,7 +176,15 @@ func parse(chart string) (*template.Template, error) {
 	return all, nil
 }
 
+// As helm writes YAML: by way of JSON, so a whole number is written as one.
 func toYAML(value interface{}) (string, error) {
+	asJSON, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	if err := yaml.Unmarshal(asJSON, &value); err != nil {
+		return "", err
+	}
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
 	encoder.SetIndent(2)

@@ -139,12 +139,55 @@ fn a_changed_setting_rolls_the_pods_and_nothing_else_does() {
 }
 
 #[test]
+fn large_numbers_are_whole_numbers_wherever_they_stand() {
+    let values = "config: {nplMapSize: 16000000, kubeStaleAfter: 3600, hostChecks: 86400, allowEmpty: true}\n\
+         metrics: {port: 65535}\n\
+         apiServer: {host: api.example.net, port: 65535}\n\
+         terminationGracePeriodSeconds: 3600000\n\
+         updateStrategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 3000000}}\n\
+         resources: {limits: {memory: 134217728}, requests: {memory: 33554432}}\n\
+         tolerations: [{operator: Exists, effect: NoExecute, tolerationSeconds: 86400000}]\n";
+    let objects = render("netkeep", "netkeep", values).unwrap().objects;
+    let settings = yaml(config(&objects));
+    assert_eq!(settings["nplMapSize"].as_u64(), Some(16_000_000), "{}", config(&objects));
+    assert_eq!(settings["kubeStaleAfter"].as_u64(), Some(3_600));
+    assert_eq!((&settings["hostChecks"], &settings["allowEmpty"]), (&json!(86_400), &json!(true)));
+    assert_eq!(settings["metrics"], "127.0.0.1:65535");
+    let set = &one(&objects, "DaemonSet")["spec"];
+    let spec = &set["template"]["spec"];
+    assert_eq!(set["updateStrategy"]["rollingUpdate"]["maxUnavailable"].as_u64(), Some(3_000_000));
+    assert_eq!(spec["terminationGracePeriodSeconds"].as_u64(), Some(3_600_000));
+    assert_eq!(spec["tolerations"][0]["tolerationSeconds"].as_u64(), Some(86_400_000));
+    assert_eq!(container(&objects)["resources"]["limits"]["memory"].to_string(), "134217728");
+    assert_eq!(container(&objects)["ports"][0]["containerPort"].as_u64(), Some(65_535));
+}
+
+#[test]
+fn a_release_and_a_namespace_may_be_called_like_a_number_or_a_truth() {
+    let everything = "{namespace: {create: true}, podMonitor: {enabled: true}, \
+                      prometheusRule: {enabled: true}, dashboard: {enabled: true}}";
+    for (release, namespace) in [("123", "7"), ("true", "null"), ("1e3", "0x10")] {
+        let objects = render(release, namespace, everything).unwrap().objects;
+        // Each field has the type that the API knows.
+        typed(&objects);
+        let set = one(&objects, "DaemonSet");
+        assert_eq!(set["metadata"]["namespace"], namespace);
+        assert_eq!(set["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"], release);
+        assert_eq!(one(&objects, "Namespace")["metadata"]["name"], namespace);
+        assert_eq!(one(&objects, "PodMonitor")["metadata"]["namespace"], namespace);
+    }
+}
+
+#[test]
 fn values_that_mean_nothing_are_refused() {
     for (values, complaint) in [
         ("replicas: 3", "replicas"),
         ("config: {nplPortRang: 1-2}", "nplPortRang"),
         ("config: {nplPortRange: 61000}", "nplPortRange"),
         ("config: {logLevel: loud}", "logLevel"),
+        ("config: {hostChecks: 86401}", "hostChecks"),
+        ("config: {nplMapSize: 1.5}", "nplMapSize"),
+        ("config: {allowEmpty: 'yes'}", "allowEmpty"),
         ("config: {table: mine}", "table"),
         ("image: {repository: null}", "repository"),
         ("image: {tag: 'a b'}", "tag"),

@@ -8,14 +8,14 @@
 
 {{- define "netkeep.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "netkeep.labels" -}}
 {{ include "netkeep.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end -}}
 
 {{- define "netkeep.serviceAccount" -}}
@@ -45,9 +45,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if has $address (list "0.0.0.0" "[::]") -}}127.0.0.1{{- else -}}{{ trimAll "[]" $address }}{{- end -}}
 {{- end -}}
 
+{{/* Numbers of values are floats, and a large one as text is 1.6e+07, which is no whole number. */}}
 {{- define "netkeep.config" -}}
-{{- with .Values.config }}
-{{- toYaml . }}
+{{- range $key, $value := .Values.config }}
+{{- $key }}: {{ if kindIs "string" $value }}{{ $value | quote }}{{ else if kindIs "bool" $value }}{{ $value }}{{ else }}{{ int64 $value }}{{ end }}
 {{ end -}}
 metrics: {{ printf "%s:%d" (include "netkeep.metricsAddress" .) (int .Values.metrics.port) | quote }}
 {{- end -}}

@@ -15,6 +15,8 @@ pub use crate::source::dir::EmptyFolder;
 
 /// Where the state directory is unless told otherwise.
 pub const STATE_DIR_DEFAULT: &str = "/var/lib/netkeep";
+/// How long deletions may be held until `/healthz` is red, unless told otherwise.
+pub const HOLD_TOLERANCE_DEFAULT: Duration = Duration::from_mins(10);
 /// Where the agent's socket is unless told otherwise.
 pub const SOCKET_DEFAULT: &str = "/run/netkeep/agent.sock";
 
@@ -73,11 +75,13 @@ pub struct Config {
     pub empty: EmptyFolder,
     /// How often, at most, the node's rules are checked, whoever made them; `None`: never.
     pub host_checks: Option<Duration>,
+    /// How long deletions may be held until `/healthz` is red; `None`: for ever.
+    pub hold_tolerance: Option<Duration>,
     /// Where the journal and what is published are kept.
     pub state_dir: PathBuf,
     /// The agent's socket; `None`: the default path, if it can be had.
     pub socket: Option<PathBuf>,
-    /// Where `/metrics`, `/healthz` and `/readyz` are served.
+    /// Where `/metrics`, `/healthz`, `/livez` and `/readyz` are served.
     pub metrics: Option<SocketAddr>,
     /// The node ports that may be handed out.
     pub range: PortRange,

@@ -1,4 +1,8 @@
-//! `/metrics`, `/healthz` and `/readyz`.
+//! `/metrics`, `/healthz`, `/livez` and `/readyz`.
+//!
+//! `/livez` is red when a restart of the agent may help (the loop hangs, the kernel is not
+//! reconciled), `/healthz` also when deletions have been held for too long, `/readyz` until all lists
+//! are complete and the kernel was read back as wanted.
 //!
 //! Each request is a query to the loop: what is said is what the loop knows at that moment, and an
 //! agent whose loop hangs answers 503, not stale numbers.
@@ -36,6 +40,7 @@ pub(crate) fn serve(
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .with_state(send);
     std::thread::Builder::new().name("http".into()).spawn(move || {
@@ -81,6 +86,10 @@ async fn metrics(State(send): State<Send>, headers: HeaderMap) -> Response {
 
 async fn healthz(State(send): State<Send>) -> Response {
     status(ask(send, Request::Health).await, "healthy")
+}
+
+async fn livez(State(send): State<Send>) -> Response {
+    status(ask(send, Request::Health).await, "alive")
 }
 
 async fn readyz(State(send): State<Send>) -> Response {

@@ -195,7 +195,8 @@ impl<D: Driver> Keeper<D> {
 
     /// Why nothing is deleted, and what is wrong with the source, if anything.
     pub fn source_health(&self) -> (Option<&Hold>, &[Finding]) {
-        (self.core.hold(), &self.source_problems)
+        let unread = || self.unread.as_ref().filter(|_| self.has_unconfirmed());
+        (self.core.hold().or_else(unread), &self.source_problems)
     }
 
     /// Whether the kernel holds something for a Pod that no source has told of.

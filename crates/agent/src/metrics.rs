@@ -218,13 +218,16 @@ impl Metrics {
         registry.register("findings", "Open findings by code", self.findings.clone());
     }
 
+    /// Whether deletions are held back, for whatever reason.
+    pub(crate) fn hold(&self, held: bool) {
+        if self.on_hold.set(i64::from(held)) == 0 && held {
+            self.holds.inc();
+        }
+    }
+
     /// A source said something.
     pub(crate) fn source(&self, message: &SourceMessage) {
         let held = i64::from(message.hold.is_some());
-        if held == 1 && self.on_hold.set(held) == 0 {
-            self.holds.inc();
-        }
-        self.on_hold.set(held);
         match &message.freshness {
             Freshness::Folder => {
                 self.fresh.get_or_create(&DIR).set(1 - held);

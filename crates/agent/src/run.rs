@@ -13,6 +13,7 @@ mod agent;
 mod announce;
 mod cutter;
 mod foreign;
+mod held;
 mod inbox;
 mod priority;
 mod publisher;

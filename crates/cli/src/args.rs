@@ -178,7 +178,7 @@ pub(crate) struct SourceArgs {
     /// Seconds without a word from a watch, not even a bookmark, until what it told counts as
     /// stale and nothing is deleted because of it [default: 100]
     #[arg(long, env = "NETKEEP_KUBE_STALE_AFTER", value_name = "SECONDS",
-          value_parser = clap::value_parser!(u32).range(1..=3_600))]
+          value_parser = limits::within(limits::STALE_AFTER))]
     pub(crate) kube_stale_after: Option<u32>,
     /// Believe a folder or a list without objects (otherwise it counts as unavailable and nothing
     /// is deleted)
@@ -192,7 +192,7 @@ pub(crate) struct SourceArgs {
     pub(crate) npl_port_range: Option<PortRange>,
     /// Elements that each mapping map can hold [default: what the port range needs]
     #[arg(long, env = "NETKEEP_NPL_MAP_SIZE", value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+          value_parser = limits::within(limits::MAP_SIZE))]
     pub(crate) npl_map_size: Option<u32>,
     /// Whether the kernel refuses other writers to our table (exclusive needs Linux 6.9; older
     /// kernels get shared: what others change is repaired) [default: exclusive]
@@ -216,7 +216,7 @@ pub(crate) struct AgentArgs {
     /// Where to answer `netkeep show` [default: /run/netkeep/agent.sock if it can be had]
     #[arg(long, env = "NETKEEP_SOCKET", value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// Where to serve /metrics, /healthz and /readyz
+    /// Where to serve /metrics, /healthz, /livez and /readyz
     #[arg(long, env = "NETKEEP_METRICS", value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
     /// What to log: error, warn, info, debug or trace [default: info]
@@ -225,8 +225,13 @@ pub(crate) struct AgentArgs {
     /// How often at most the rules of everybody on this node are checked, as `netkeep doctor` does;
     /// 0 is never. Nothing is checked while nothing changes [default: 30]
     #[arg(long, env = "NETKEEP_HOST_CHECKS", value_name = "SECONDS",
-          value_parser = clap::value_parser!(u32).range(..=86_400))]
+          value_parser = limits::within(limits::HOST_CHECKS))]
     pub(crate) host_checks: Option<u32>,
+    /// Seconds that deletions may be held until /healthz is red, because what the source says cannot
+    /// be believed; 0 is for ever [default: 600]
+    #[arg(long, env = "NETKEEP_HOLD_TOLERANCE", value_name = "SECONDS",
+          value_parser = limits::within(limits::HOLD_TOLERANCE))]
+    pub(crate) hold_tolerance: Option<u32>,
     /// Print the settings that would hold, as a file for --config, and exit
     #[arg(long)]
     pub(crate) print_config: bool,
@@ -364,6 +369,25 @@ pub(crate) struct DemoArgs {
     /// The story to tell
     #[arg(value_enum, default_value = "ip-reuse")]
     pub(crate) scenario: Scenario,
+}
+
+/// What numbers may be, both ends included, on the command line and in the file of `--config`.
+pub(crate) mod limits {
+    use clap::builder::RangedU64ValueParser;
+
+    /// Seconds without a word until a watch is stale.
+    pub(crate) const STALE_AFTER: (u32, u32) = (1, 3_600);
+    /// Seconds between two checks of the node.
+    pub(crate) const HOST_CHECKS: (u32, u32) = (0, 86_400);
+    /// Seconds that deletions may be held.
+    pub(crate) const HOLD_TOLERANCE: (u32, u32) = (0, 86_400);
+    /// Elements of a map.
+    pub(crate) const MAP_SIZE: (u32, u32) = (1, 1 << 24);
+
+    /// A number within these limits.
+    pub(super) fn within((min, max): (u32, u32)) -> RangedU64ValueParser<u32> {
+        RangedU64ValueParser::new().range(u64::from(min)..=u64::from(max))
+    }
 }
 
 /// A node name is a DNS-1123 subdomain, as in Kubernetes.

@@ -1,68 +1,21 @@
 //! Settings: flags, environment, the file of `--config` and defaults, joined into one.
 //!
-//! Precedence, first beats later: flag, environment (`NETKEEP_*`), file, default. An unknown key in
-//! the file is an error: a misspelt setting must not pass for a default.
+//! Precedence, first beats later: flag, environment (`NETKEEP_*`), file ([`file`]), default.
 
-use std::fs;
-use std::net::SocketAddr;
+mod file;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::checks::INTERVAL_DEFAULT as HOST_CHECKS_DEFAULT;
-use agent::config::{Config, EmptyFolder, STATE_DIR_DEFAULT, SourceSpec, TableOwnership};
-use model::PortRange;
-use serde::{Deserialize, Deserializer};
+use agent::config::{
+    Config, EmptyFolder, HOLD_TOLERANCE_DEFAULT, STATE_DIR_DEFAULT, TableOwnership,
+};
 use serde_json::{Map, Value as Json};
 use tracing::level_filters::LevelFilter;
 
-use crate::args::{AgentArgs, SourceArgs, TableArg, node_name};
-
-/// The file of `--config`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct File {
-    #[serde(deserialize_with = "node")]
-    node: Option<String>,
-    #[serde(deserialize_with = "parsed")]
-    source: Option<SourceSpec>,
-    kubeconfig: Option<PathBuf>,
-    kube_stale_after: Option<u32>,
-    allow_empty: Option<bool>,
-    state_dir: Option<PathBuf>,
-    host_checks: Option<u32>,
-    socket: Option<PathBuf>,
-    metrics: Option<SocketAddr>,
-    npl_port_range: Option<PortRange>,
-    npl_map_size: Option<u32>,
-    table: Option<TableArg>,
-    #[serde(deserialize_with = "parsed")]
-    log_level: Option<LevelFilter>,
-}
-
-fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(serde::de::Error::custom)
-}
-
-fn node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    node_name(&text).map(Some).map_err(serde::de::Error::custom)
-}
-
-fn read(path: Option<&Path>) -> Result<File, BadUsage> {
-    let Some(path) = path else { return Ok(File::default()) };
-    let text = fs::read_to_string(path)
-        .map_err(|source| BadUsage::Unreadable { path: path.to_owned(), source })?;
-    serde_saphyr::from_str(&text).map_err(|error| {
-        // The first line says what and where; a picture of the place follows.
-        let message = error.to_string().lines().next().unwrap_or_default().to_owned();
-        BadUsage::Config { path: path.to_owned(), message }
-    })
-}
+use crate::args::{AgentArgs, SourceArgs, TableArg};
+use file::{File, Whole, read};
 
 /// The configuration of a command that reconciles once.
 pub(crate) fn once(args: SourceArgs) -> Result<Config, BadUsage> {
@@ -80,10 +33,13 @@ pub(crate) fn agent(args: AgentArgs) -> Result<(Config, LevelFilter), BadUsage> 
 fn join_agent(args: AgentArgs, mut file: File) -> Result<Config, BadUsage> {
     let socket = args.socket.or(file.socket.take());
     let metrics = args.metrics.or(file.metrics.take());
-    let host_checks = args.host_checks.or(file.host_checks.take());
+    let host_checks = args.host_checks.or(file.host_checks.take().map(|Whole(seconds)| seconds));
     let host_checks = host_checks.map_or(HOST_CHECKS_DEFAULT, |s| Duration::from_secs(s.into()));
     let host_checks = Some(host_checks).filter(|interval| !interval.is_zero());
-    Ok(Config { socket, metrics, host_checks, ..join(args.source, file)? })
+    let tolerance = args.hold_tolerance.or(file.hold_tolerance.take().map(|Whole(s)| s));
+    let tolerance = tolerance.map_or(HOLD_TOLERANCE_DEFAULT, |s| Duration::from_secs(s.into()));
+    let hold_tolerance = Some(tolerance).filter(|tolerance| !tolerance.is_zero());
+    Ok(Config { socket, metrics, host_checks, hold_tolerance, ..join(args.source, file)? })
 }
 
 fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
@@ -97,19 +53,20 @@ fn join(args: SourceArgs, file: File) -> Result<Config, BadUsage> {
         kubeconfig: args.kubeconfig.or(file.kubeconfig),
         stale_after: args
             .kube_stale_after
-            .or(file.kube_stale_after)
-            .map(|seconds| Duration::from_secs(seconds.max(1).into())),
+            .or(file.kube_stale_after.map(|Whole(seconds)| seconds))
+            .map(|seconds| Duration::from_secs(seconds.into())),
         empty: if empty { EmptyFolder::MeansNoObjects } else { EmptyFolder::IsUnavailable },
         state_dir: args.state_dir.or(file.state_dir).unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
         socket: None,
         host_checks: None,
+        hold_tolerance: None,
         metrics: None,
         range: args.npl_port_range.or(file.npl_port_range).unwrap_or_default(),
         ownership: match args.table.or(file.table).unwrap_or(TableArg::Exclusive) {
             TableArg::Exclusive => TableOwnership::Exclusive,
             TableArg::Shared => TableOwnership::Shared,
         },
-        map_size: args.npl_map_size.or(file.npl_map_size),
+        map_size: args.npl_map_size.or(file.npl_map_size.map(|Whole(size)| size)),
     })
 }
 
@@ -129,6 +86,7 @@ pub(crate) fn told(config: &Config, level: LevelFilter) -> Map<String, Json> {
     say("allowEmpty", (config.empty == EmptyFolder::MeansNoObjects).into());
     say("stateDir", path(&config.state_dir));
     say("hostChecks", config.host_checks.map_or(0, |interval| interval.as_secs()).into());
+    say("holdTolerance", config.hold_tolerance.map_or(0, |tolerance| tolerance.as_secs()).into());
     if let Some(socket) = &config.socket {
         say("socket", path(socket));
     }
@@ -170,11 +128,11 @@ pub(crate) enum BadUsage {
         source: std::io::Error,
     },
     /// It says something that is no setting.
-    #[error("{} is not a configuration: {message}", path.display())]
+    #[error("{place} is not a configuration: {message}")]
     Config {
-        /// The file.
-        path: PathBuf,
-        /// What and where, in one line.
+        /// The file, with line and column where it has them.
+        place: String,
+        /// What is wrong, in one line.
         message: String,
     },
 }
@@ -184,20 +142,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-
-    #[test]
-    fn a_configuration_file_is_read_and_a_misspelt_key_is_refused() {
-        let file: File = serde_saphyr::from_str(
-            "node: n1\nsource: dir:/m\nnplPortRange: 61000-61999\ntable: shared\nlogLevel: warn\n",
-        )
-        .unwrap();
-        assert_eq!(file.node.as_deref(), Some("n1"));
-        assert_eq!(file.npl_port_range.unwrap().len(), 1_000);
-        assert_eq!(file.log_level, Some(LevelFilter::WARN));
-        assert!(serde_saphyr::from_str::<File>("nodes: n1").is_err());
-        assert!(serde_saphyr::from_str::<File>("source: kube").is_ok());
-        assert!(serde_saphyr::from_str::<File>("source: kubernetes").is_err());
-    }
 
     #[test]
     fn what_is_printed_is_a_configuration_that_says_the_same() {

@@ -15,6 +15,7 @@ use model::{Finding, Reason};
 
 use super::announce::Announcing;
 use super::foreign::{self, Repairs};
+use super::held::Held;
 use super::inbox::{Actor, Inbox};
 use super::{AgentError, Input, cutter, publisher};
 use crate::checks::OwnWrites;
@@ -38,6 +39,8 @@ const TROUBLE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 pub(super) struct Agent {
     pub(super) keeper: Keeper<NftDriver>,
     pub(super) metrics: Metrics,
+    /// Since when deletions are held back, and for how long that is well.
+    pub(super) held: Held,
     pub(super) repairs: Repairs,
     pub(super) publisher: Sender<publisher::Job>,
     /// Each job of publishing has a copy: while there is one, the publisher is at work.
@@ -101,6 +104,7 @@ impl Agent {
         Ok(Self {
             keeper,
             metrics: Metrics::new(),
+            held: Held::new(config.hold_tolerance, Instant::now()),
             repairs: Repairs::default(),
             publisher,
             publishing: Arc::default(),
@@ -128,6 +132,9 @@ impl Agent {
                 self.received.push(message.received);
                 self.metrics.source(&message);
                 self.keeper.take_in(message);
+                let held = self.keeper.source_health().0.is_some();
+                self.metrics.hold(held);
+                self.held.note(held, Instant::now());
             }
             Input::Foreign(write) => self.foreign(write),
             Input::Tampered(tampered) => self.tampered(&tampered),

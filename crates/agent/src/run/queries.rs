@@ -1,5 +1,7 @@
 //! Answers to `netkeep show` and `netkeep explain`.
 
+use std::time::Instant;
+
 use model::{Finding, FindingCode, Severity};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -42,11 +44,16 @@ impl Agent {
         let unavailable =
             problems.iter().filter(|finding| finding.code == FindingCode::SourceUnavailable);
         let source: Vec<&str> = unavailable.map(|finding| &*finding.message).collect();
+        let now = Instant::now();
+        let alive = trouble.is_none();
         json!({
-            "healthy": trouble.is_none(),
+            // What a restart of the agent may mend, and what a person must know besides.
+            "alive": alive,
+            "healthy": alive && !self.held.too_long(now),
             "ready": trouble.is_none() && in_sync && self.converged,
             "inSync": in_sync,
             "hold": hold.map(|hold| &hold.reason),
+            "heldSeconds": hold.and(self.held.lasts(now)).map(|lasts| lasts.as_secs()),
             "source": source,
             "trouble": trouble,
         })

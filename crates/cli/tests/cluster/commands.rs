@@ -173,3 +173,31 @@ fn health_is_red_while_the_kernel_cannot_be_written_and_green_again_after() {
     assert_eq!(agent.terminate(DEADLINE).code(), Some(0));
     drop(web);
 }
+
+#[test]
+fn health_is_red_while_deletions_are_held_for_too_long_and_the_agent_is_not_restarted_for_it() {
+    let stage = stage(&["--hold-tolerance", "1"]);
+    let web = stage.web(W0, "10.10.0.1");
+    let mut command = stage.command("agent");
+    command.args(["--metrics", "127.0.0.1:9105"]);
+    let mut agent = AgentProcess::start(stage.node(), &mut command);
+    let is = |agent: &mut AgentProcess, path: &str, code: &str| {
+        agent.ready(DEADLINE, || match get(&stage, path)? {
+            status if status.contains(code) => Ok(()),
+            status => Err(format!("{path}: {status}")),
+        });
+    };
+    stage.programmed(2);
+    is(&mut agent, "/healthz", " 200 ");
+    let away = api(&stage).fault(On::everything(), Fault::Drop).until_lifted();
+    cluster(&stage).server().cut_connections();
+    is(&mut agent, "/healthz", " 503 ");
+    assert!(get(&stage, "/livez").unwrap().contains(" 200 "));
+    let health = stage.ask("health").unwrap();
+    assert!(health["heldSeconds"].as_u64() >= Some(1), "{health}");
+    away.lift();
+    is(&mut agent, "/healthz", " 200 ");
+    assert_eq!(stage.ask("health").unwrap()["heldSeconds"], json!(null));
+    assert_eq!(agent.terminate(DEADLINE).code(), Some(0));
+    drop(web);
+}

@@ -127,7 +127,7 @@ fn the_agent_runs_on_every_node_and_is_the_last_to_go() {
         *update,
         json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}})
     );
-    for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+    for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
         assert_eq!(
             container[probe]["httpGet"],
             json!({"host": "127.0.0.1", "path": path, "port": "metrics"})

@@ -246,6 +246,62 @@ fn services_with_a_thousand_ports_an_empty_selector_or_nonsense_disturb_nobody()
 }
 
 #[test]
+fn services_with_values_that_nobody_knows_are_told_and_disturb_nobody() {
+    type Change = fn(&mut Value);
+    let bad: [(&str, &str, Change); 7] = [
+        ("type", "Magic", |spec| spec["type"] = "Magic".into()),
+        ("policy", "PerhapsDualStack", |spec| spec["ipFamilyPolicy"] = "PerhapsDualStack".into()),
+        ("family", "IPv5", |spec| spec["ipFamilies"] = json!(["IPv5"])),
+        ("protocol", "QUIC", |spec| spec["ports"][0]["protocol"] = "QUIC".into()),
+        ("target", "", |spec| spec["ports"][0]["targetPort"] = json!({ "a": 1 })),
+        ("cluster-ip", "10.96.0.300", |spec| spec["clusterIP"] = "10.96.0.300".into()),
+        ("selector", "", |spec| spec["selector"] = json!({ "app": ["web"] })),
+    ];
+    let told: Vec<_> =
+        bad.iter().map(|(name, words, _)| (format!("Service default/{name}"), *words)).collect();
+    let told: Vec<_> = told.iter().map(|(subject, words)| (subject.as_str(), *words)).collect();
+    survives(
+        |scene| {
+            for (name, _, change) in bad {
+                let service = Service::new(&format!("default/{name}")).npl().selector("app", "web");
+                let mut service =
+                    Manifest::from(service.port(Protocol::Tcp, 81, Target::Number(81)));
+                change(&mut service.value_mut()["spec"]);
+                scene.api().put(service);
+            }
+        },
+        &told,
+        |scene| {
+            for (name, ..) in bad {
+                scene.api().delete("services", &format!("default/{name}"));
+            }
+        },
+    );
+}
+
+#[test]
+fn a_node_with_addresses_that_are_none_keeps_its_last_good_ones() {
+    let scene = Scene::new(&[]);
+    let right = scene.api().get("nodes", "n1").unwrap();
+    drop(scene);
+    survives(
+        |scene| {
+            scene.api().edit("nodes", "n1", |node| {
+                node["status"]["addresses"] = json!([
+                    { "type": "Telepathic", "address": "anything" },
+                    { "type": "InternalIP", "address": "192.0.2.256" },
+                ]);
+            });
+        },
+        &[("Node n1", "192.0.2.256")],
+        |scene| {
+            let right = right["status"]["addresses"].clone();
+            scene.api().edit("nodes", "n1", |node| node["status"]["addresses"] = right);
+        },
+    );
+}
+
+#[test]
 fn a_pod_selected_by_a_thousand_ports_gets_what_there_is_and_all_others_keep_theirs() {
     let mut scene = Scene::new(&["--npl-port-range", "61000-61099"]);
     let clients = scene.stage.clients(W0);

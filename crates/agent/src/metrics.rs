@@ -63,12 +63,14 @@ pub(crate) struct Metrics {
     registry: Registry,
     sync: Histogram,
     event_to_kernel: Histogram,
+    event_to_commit: Histogram,
     last_sync: Gauge<f64, std::sync::atomic::AtomicU64>,
     sync_failures: Counter,
     changes: Family<Op, Counter>,
     rejected: Counter,
     drift: Family<Kind, Counter>,
     flows_cut: Counter,
+    host_checks: Counter,
     desired: Family<Feature, Gauge>,
     verified: Family<Feature, Gauge>,
     pending: Family<Feature, Gauge>,
@@ -88,18 +90,19 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Everything at zero.
     pub(crate) fn new() -> Self {
-        // 16 µs to 8.4 s, and 32 µs to 16.8 s: a change is expected around 100 µs.
-        let histogram = |start: f64| Histogram::new(exponential_buckets(start, 2.0, 20));
         let mut metrics = Self {
             registry: Registry::with_prefix("netkeep"),
-            sync: histogram(16e-6),
-            event_to_kernel: histogram(32e-6),
+            // 16 µs to 8.4 s: a reconciliation is expected around 100 µs.
+            sync: Histogram::new(exponential_buckets(16e-6, 2.0, 20)),
+            event_to_kernel: Histogram::new(fine_buckets()),
+            event_to_commit: Histogram::new(fine_buckets()),
             last_sync: Gauge::default(),
             sync_failures: Counter::default(),
             changes: Family::default(),
             rejected: Counter::default(),
             drift: Family::default(),
             flows_cut: Counter::default(),
+            host_checks: Counter::default(),
             desired: Family::default(),
             verified: Family::default(),
             pending: Family::default(),
@@ -146,12 +149,18 @@ impl Metrics {
             "Time from learning of a change to its being read back from the kernel",
             &self.event_to_kernel,
         );
+        timed(
+            "event_to_commit",
+            "Time from learning of a change to the kernel's acknowledgement of the last transaction",
+            &self.event_to_commit,
+        );
         let mut counted = |name: &str, help: &str, counter: &Counter| {
             registry.register(name, help, counter.clone());
         };
         counted("sync_failures", "Reconciliations that did not end well", &self.sync_failures);
         counted("changes_rejected", "Changes that the kernel refused", &self.rejected);
         counted("flows_cut", "Stale connection tracking entries removed", &self.flows_cut);
+        counted("host_checks", "How often the whole node was checked", &self.host_checks);
         counted("holds", "How often deletions began to be withheld", &self.holds);
         registry.register(
             "changes_applied",
@@ -258,6 +267,10 @@ impl Metrics {
             self.sync.observe(took.as_secs_f64());
             for at in received {
                 self.event_to_kernel.observe(at.elapsed().as_secs_f64());
+                if let Some(committed) = settled.committed_at {
+                    let took = committed.saturating_duration_since(*at);
+                    self.event_to_commit.observe(took.as_secs_f64());
+                }
             }
         }
         for (op, count) in
@@ -282,6 +295,11 @@ impl Metrics {
             Touch::Other(_) | Touch::Unknown => STRUCTURE,
         };
         self.drift.get_or_create(&kind).inc();
+    }
+
+    /// The doctor has looked at the node.
+    pub(crate) fn examined(&self) {
+        self.host_checks.inc();
     }
 
     /// Stale flows were removed.
@@ -347,6 +365,13 @@ pub(crate) fn plain(open: &str) -> String {
     text
 }
 
+/// 32 µs to 8.2 ms in steps of an eighth to a quarter, where the goals are; then by two to 16.8 s.
+fn fine_buckets() -> impl Iterator<Item = f64> {
+    let fine = (0..8).flat_map(|octave| (4..8).map(move |part| (8_u32 * part) << octave));
+    let coarse = (0..12).map(|octave| 8_192_u32 << octave);
+    fine.chain(coarse).map(|microseconds| f64::from(microseconds) / 1e6)
+}
+
 /// A count as a gauge's value.
 fn level(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -367,6 +392,16 @@ fn resident_memory() -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bounds_of_the_way_to_the_kernel_rise_by_a_quarter_at_most_where_the_goals_are() {
+        let bounds: Vec<f64> = fine_buckets().collect();
+        assert_eq!((bounds.len(), bounds[0], *bounds.last().unwrap()), (44, 32e-6, 16.777_216));
+        for pair in bounds.windows(2) {
+            let most = if pair[0] < 8e-3 { 1.26 } else { 2.01 };
+            assert!((1.1..most).contains(&(pair[1] / pair[0])), "{pair:?}");
+        }
+    }
 
     #[test]
     fn a_counter_has_the_name_of_its_samples_in_prometheus_text() {

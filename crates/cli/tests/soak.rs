@@ -4,6 +4,14 @@
 //! `NETKEEP_SOAK_SECONDS` says (`cargo xtask soak`: half an hour; otherwise a short form). Resident
 //! memory, ports, open files, tracked connections and the journal must be at the end what they were
 //! after the warm-up, and a relist of everything must write nothing.
+//!
+//! The warm-up is over when the agent has done once what it does in the time that follows: each Pod
+//! was replaced, events came at their rate, the watches were begun anew, and the doctor has looked at
+//! the whole node. That first look, half a minute after the start, reads code from the program's file
+//! that nothing else uses, and resident memory counts such pages: in a build without optimisation it
+//! rises by 5 MiB in that second (`RssFile` from 31,304 to 36,228 KiB, `RssAnon` by 150 KiB) and by
+//! nothing after it. It once fell between the two readings, and was taken for growth of 2.7 MiB. Each
+//! minute's line tells the two kinds apart; the limit is for both.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -30,6 +38,11 @@ const EVERY: Duration = Duration::from_millis(12);
 const LONG: Duration = Duration::from_mins(4);
 /// How much resident memory may differ between two quiet moments, in KiB: what the allocator keeps.
 const MEMORY: u64 = 2_048;
+/// Seconds between two looks at the whole node: the first is soon enough for the warm-up.
+const HOST_CHECKS: &str = "5";
+/// How often memory is read for one reading, of which the least counts: it is given back a moment
+/// after a change, and any scrape takes some for a moment.
+const READINGS: usize = 20;
 
 /// How long events are sent.
 fn length() -> Duration {
@@ -72,7 +85,7 @@ impl Measured {
         let count = "/proc/sys/net/netfilter/nf_conntrack_count";
         let flows = stage.node().run(|| fs::read_to_string(count).unwrap()).unwrap();
         Self {
-            memory: resident(agent),
+            memory: (0..READINGS).map(|_| settled(agent)).min().unwrap(),
             ports: stage.metric("netkeep_node_ports_leased"),
             files: fs::read_dir(format!("{process}/fd")).unwrap().count(),
             flows: flows.trim().parse().unwrap(),
@@ -83,9 +96,26 @@ impl Measured {
 
 /// Resident memory of the agent, in KiB.
 fn resident(agent: &AgentProcess) -> u64 {
+    part(agent, "VmRSS:")
+}
+
+/// The same a little later.
+fn settled(agent: &AgentProcess) -> u64 {
+    std::thread::sleep(Duration::from_millis(100));
+    resident(agent)
+}
+
+/// One kind of the agent's memory, in KiB (proc(5)).
+fn part(agent: &AgentProcess, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let memory = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     memory.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Of what kind the memory is: what the program made, and what is read from its file.
+fn kinds(agent: &AgentProcess) -> String {
+    let [all, made, file] = ["VmRSS:", "RssAnon:", "RssFile:"].map(|name| part(agent, name));
+    format!("resident: {all} KiB ({made} made, {file} of the file)")
 }
 
 impl fmt::Display for Measured {
@@ -164,19 +194,20 @@ impl Churn {
     }
 }
 
-/// How many events were read back from the kernel within each time, in seconds.
-fn latencies(stage: &Stage) -> Vec<(f64, f64)> {
+/// How many events were so far within each time, in seconds.
+fn latencies(stage: &Stage, until: &str) -> Vec<(f64, f64)> {
     let text = stage.metrics();
     let bucket = |line: &str| {
-        let rest = line.strip_prefix("netkeep_event_to_kernel_seconds_bucket{le=\"")?;
+        let rest = line.strip_prefix("netkeep_event_to_")?.strip_prefix(until)?;
+        let rest = rest.strip_prefix("_seconds_bucket{le=\"")?;
         let (bound, count) = rest.split_once("\"}")?;
         Some((bound.parse().unwrap_or(f64::INFINITY), count.trim().parse().ok()?))
     };
     text.lines().filter_map(bucket).collect()
 }
 
-/// The time within which this share of the events between two readings was read back from the
-/// kernel, in milliseconds; as the agent's histogram has it, so an upper bound by a factor of two.
+/// The time within which this share of the events between two readings was so far, in milliseconds, as
+/// the agent's histogram has it: an upper bound, by a quarter at most up to 8 ms, by two above.
 fn within(before: &[(f64, f64)], after: &[(f64, f64)], share: f64) -> f64 {
     let counts: Vec<f64> =
         after.iter().zip(before).map(|(after, before)| after.1 - before.1).collect();
@@ -187,7 +218,8 @@ fn within(before: &[(f64, f64)], after: &[(f64, f64)], share: f64) -> f64 {
 
 #[test]
 fn nothing_grows_under_constant_change_and_a_relist_of_everything_writes_nothing() {
-    let stage = Stage::in_cluster(NETKEEP, &["--npl-port-range", "50000-54999"]);
+    let flags = ["--npl-port-range", "50000-54999", "--host-checks", HOST_CHECKS];
+    let stage = Stage::in_cluster(NETKEEP, &flags);
     let api = stage.cluster().unwrap().api();
     api.namespace("many");
     (0..SERVICES).for_each(|number| drop(api.put(service(number))));
@@ -195,6 +227,7 @@ fn nothing_grows_under_constant_change_and_a_relist_of_everything_writes_nothing
     let mut agent = stage.start();
     quiet(&stage, &mut agent);
 
+    let began = Instant::now();
     let mut churn = Churn { lives: vec![0; PODS.into()], sent: 0 };
     // Every Pod is replaced once before the first measurement: what the first of a kind leaves in
     // caches is no growth.
@@ -203,17 +236,30 @@ fn nothing_grows_under_constant_change_and_a_relist_of_everything_writes_nothing
     }
     // And so it goes for a while: what the allocator keeps for that, it keeps once.
     churn.run(api, length() / 10, || ());
+    println!("after the first changes, {}", kinds(&agent));
+    stage.cluster().unwrap().server().cut_connections();
+    while stage.metric("netkeep_host_checks_total") < 1.0 {
+        churn.run(api, Duration::from_secs(1), || ());
+        assert!(began.elapsed() < LONG, "the node was not looked at");
+    }
+    println!("after the first look at the node, {}", kinds(&agent));
     quiet(&stage, &mut agent);
     let before = Measured::now(&stage, &agent);
-    let latencies_before = latencies(&stage);
+    let way = || ["commit", "kernel"].map(|until| latencies(&stage, until));
+    let way_before = way();
     // The way it went tells growth from what the allocator keeps once.
-    churn.run(api, length(), || println!("resident: {} KiB", resident(&agent)));
+    churn.run(api, length(), || println!("{}", kinds(&agent)));
     quiet(&stage, &mut agent);
     let after = Measured::now(&stage, &agent);
-    let latencies_after = latencies(&stage);
+    let way_after = way();
     println!("{} events\nbefore: {before}\nafter:  {after}", churn.sent);
-    let [p50, p99] = [0.5, 0.99].map(|share| within(&latencies_before, &latencies_after, share));
-    println!("event to kernel: p50 <= {p50} ms, p99 <= {p99} ms");
+    for (until, before, after) in [
+        ("the kernel's acknowledgement", &way_before[0], &way_after[0]),
+        ("what was read back", &way_before[1], &way_after[1]),
+    ] {
+        let [p50, p99] = [0.5, 0.99].map(|share| within(before, after, share));
+        println!("event to {until}: p50 <= {p50} ms, p99 <= {p99} ms");
+    }
     assert!(after.memory <= before.memory + MEMORY, "{before} -> {after}");
     assert!(after.ports <= before.ports, "{before} -> {after}");
     // Connections to the API server are kept for a while.

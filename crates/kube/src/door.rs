@@ -89,7 +89,7 @@ pub struct Door {
 
 #[derive(Default)]
 struct State {
-    way: Option<Way>,
+    way: Option<Box<Way>>,
     made: Option<Instant>,
 }
 
@@ -121,7 +121,7 @@ impl Door {
 
     /// A door to a client that exists.
     pub fn of(client: Client) -> Self {
-        let state = State { way: Some(Way { client, token: None }), made: None };
+        let state = State { way: Some(Box::new(Way { client, token: None })), made: None };
         Self { access: Access::Environment, state: Mutex::new(state) }
     }
 
@@ -139,7 +139,7 @@ impl Door {
         let mut way = connect(&self.access).await?;
         let used = way.use_now();
         let mut state = self.state();
-        state.way = Some(way);
+        state.way = Some(Box::new(way));
         state.made = Some(Instant::now());
         Ok(used)
     }

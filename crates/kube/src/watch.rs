@@ -493,8 +493,7 @@ impl<'s, 'l> Watch<'s, 'l> {
         if !self.known.is_listing() && self.is_older(version) {
             let known = self.version.as_deref().unwrap_or_default();
             // The past again, or another server's: neither proves that nothing was missed.
-            let why =
-                format!("the watch says {} of version {version}, but {known} is known", r#type);
+            let why = format!("the watch says {type} of version {version}, but {known} is known");
             return Err(End::Relist(why));
         }
         let next = match &*r#type {

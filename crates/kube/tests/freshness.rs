@@ -17,7 +17,7 @@ use model::{Event, Object, ObjectKind};
 use netkeep_kube::{Door, Message, Options, Source};
 
 /// Far more than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// What one watch of Services says, in the pieces in which it arrives, and how it ends.
 struct Watch {
@@ -82,9 +82,10 @@ fn server(lists: Vec<Watch>, watches: Vec<Watch>) -> Router {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 Ok::<_, std::io::Error>(Bytes::from(piece))
             });
-            let body = match ends {
-                true => Body::from_stream(pieces),
-                false => Body::from_stream(pieces.chain(stream::pending())),
+            let body = if ends {
+                Body::from_stream(pieces)
+            } else {
+                Body::from_stream(pieces.chain(stream::pending()))
             };
             (StatusCode::OK, body)
         }
@@ -176,8 +177,7 @@ fn broken() -> Watch {
 
 #[test]
 fn the_core_is_told_what_was_missed_before_it_is_told_that_the_kind_is_fresh_again() {
-    let list = list();
-    let lists = vec![stays(&[list.concat(), broken().pieces.concat()])];
+    let lists = vec![stays(&[list().concat(), broken().pieces.concat()])];
     // One piece with all that was missed: the last of it counts.
     let missed = [service("MODIFIED", 11, 81), service("MODIFIED", 12, 82)].concat();
     let said = said(server(lists, vec![stays(&[missed])]), LONG, |said| {

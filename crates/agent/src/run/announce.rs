@@ -60,6 +60,7 @@ impl Agent {
 
     /// Takes in what the doctor found on the node. What is new and an error is said on the Node.
     pub(super) fn examined(&mut self, report: doctor::Report) {
+        self.metrics.examined();
         let before = std::mem::replace(&mut self.on_node, report.findings);
         let errors = |findings: &[Finding]| -> BTreeSet<(FindingCode, String)> {
             let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);

@@ -7,6 +7,8 @@
 //! Each request is a query to the loop: what is said is what the loop knows at that moment, and an
 //! agent whose loop hangs answers 503, not stale numbers.
 
+mod guests;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -35,7 +37,7 @@ pub(crate) fn serve(
 ) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let send: Send = Arc::new(send);
     let router = Router::new()
         .route("/metrics", get(metrics))
@@ -46,10 +48,11 @@ pub(crate) fn serve(
     std::thread::Builder::new().name("http".into()).spawn(move || {
         let served = runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            axum::serve(listener, router).await
+            guests::serve(listener, router).await
         });
-        if let Err(error) = served {
-            tracing::error!(%error, "metrics are no longer served");
+        match served {
+            Err(error) => tracing::error!(%error, "metrics are not served"),
+            Ok(never) => match never {},
         }
     })?;
     Ok(())

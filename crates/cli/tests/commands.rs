@@ -313,6 +313,29 @@ fn a_reader_that_goes_away_ends_the_output_and_nothing_else() {
     assert!(first.starts_with("POD") && first.lines().count() == 1, "{first}");
 }
 
+#[test]
+fn clients_that_connect_and_say_nothing_cost_few_files_and_keep_nobody_out() {
+    let stage = Stage::new(NETKEEP);
+    let mut command = stage.command("agent");
+    command.args(["--metrics", "127.0.0.1:9105"]);
+    let mut agent = testkit::AgentProcess::start(stage.node(), &mut command);
+    agent.ready(DEADLINE, || get(&stage, "/healthz").map(drop));
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", agent.pid())).unwrap().count();
+    let before = files();
+    let silent = stage.node().run(|| {
+        let one = || TcpStream::connect(("127.0.0.1", 9105)).unwrap();
+        (0..100).map(|_| one()).collect::<Vec<_>>()
+    });
+    // Whoever comes last is answered, and by then all who came before were let in.
+    assert!(get(&stage, "/healthz").unwrap().0.contains(" 200 "));
+    eventually(DEADLINE, || match files() {
+        few if few <= before + 20 => Ok(()),
+        many => Err(format!("{before} files, now {many}")),
+    });
+    assert!(get(&stage, "/metrics").unwrap().0.contains(" 200 "));
+    drop(silent);
+}
+
 /// One GET inside the node: status line and body.
 fn get(stage: &Stage, path: &str) -> Result<(String, String), String> {
     let exchange = || -> std::io::Result<String> {

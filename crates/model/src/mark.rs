@@ -60,7 +60,7 @@ pub fn encode_into(owner: &Owner, bytes: &mut Vec<u8>) {
     bytes.push(TYPE_IDENTITY);
     if let Some(uuid) = owner.uid.uuid() {
         bytes.extend_from_slice(&[3 + 16, VERSION, kind, UID_UUID]);
-        bytes.extend_from_slice(uuid);
+        bytes.extend_from_slice(&uuid);
     } else {
         let text = owner.uid.text();
         let text = cut(&text, UID_MAX);

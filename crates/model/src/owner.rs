@@ -66,6 +66,7 @@ impl Owner {
 }
 
 impl PartialEq for Owner {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind && self.uid == other.uid
     }
@@ -77,6 +78,7 @@ impl PartialOrd for Owner {
     }
 }
 impl Ord for Owner {
+    #[inline]
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.kind, &self.uid).cmp(&(other.kind, &other.uid))
     }

@@ -9,6 +9,7 @@
 //! Most keys have exactly one claimant, so that case takes no allocation of its own.
 //! Deliberately not here: what keys and values mean.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -51,6 +52,24 @@ impl<V> Claims<V> {
             Self::Many(claims) => claims,
         }
     }
+
+    fn into_vec(self) -> Vec<Claim<V>> {
+        match self {
+            Self::One(claim) => vec![claim],
+            Self::Many(claims) => claims.into_vec(),
+        }
+    }
+
+    fn into_first(self) -> Option<Claim<V>> {
+        match self {
+            Self::One(claim) => Some(claim),
+            Self::Many(claims) => claims.into_iter().next(),
+        }
+    }
+
+    fn is_of_one(&self, owner: &Owner) -> bool {
+        matches!(self, Self::One(claim) if *claim.owner == *owner)
+    }
 }
 
 /// What one owner has in the ledger.
@@ -84,8 +103,16 @@ impl<K: Ord + Copy, V: Clone + PartialEq> Ledger<K, V> {
         rank: Rank,
         claims: impl IntoIterator<Item = (K, V)>,
     ) -> Vec<Delta<K, V>> {
-        let wanted: BTreeMap<K, V> = claims.into_iter().collect();
-        let keys: Box<[K]> = wanted.keys().copied().collect();
+        let mut wanted: Vec<(K, V)> = claims.into_iter().collect();
+        wanted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        wanted.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        let keys: Box<[K]> = wanted.iter().map(|(key, _)| *key).collect();
         let old = if keys.is_empty() {
             self.holdings.remove(owner)
         } else {
@@ -96,8 +123,10 @@ impl<K: Ord + Copy, V: Clone + PartialEq> Ledger<K, V> {
             None => (None, Box::default()),
         };
         let mut deltas = Vec::new();
-        for key in old_keys.iter().filter(|key| !wanted.contains_key(key)) {
-            self.change(*key, owner, None, &mut deltas);
+        for key in old_keys {
+            if wanted.binary_search_by(|(wanted, _)| wanted.cmp(&key)).is_err() {
+                self.change(key, owner, None, &mut deltas);
+            }
         }
         for (key, value) in wanted {
             if old_rank == Some(rank) && self.holds(&key, owner, &value) {
@@ -193,11 +222,33 @@ impl<K: Ord + Copy, V: Clone + PartialEq> Ledger<K, V> {
         value: Option<V>,
         deltas: &mut Vec<Delta<K, V>>,
     ) {
-        let mut claims = match self.claims.remove(&key) {
-            None => Vec::new(),
-            Some(Claims::One(claim)) => vec![claim],
-            Some(Claims::Many(claims)) => claims.into_vec(),
-        };
+        match (self.claims.entry(key), value) {
+            (Entry::Vacant(_), None) => {}
+            (Entry::Vacant(place), Some(value)) => {
+                let claim = Claim { owner: Arc::clone(owner), value };
+                place.insert(Claims::One(claim.clone()));
+                deltas.push(Delta { key, before: None, after: Some(claim) });
+            }
+            (Entry::Occupied(place), None) if place.get().is_of_one(owner) => {
+                let before = place.remove().into_first();
+                deltas.push(Delta { key, before, after: None });
+            }
+            (Entry::Occupied(place), value) => {
+                let claims = place.remove().into_vec();
+                self.contest(key, claims, owner, value, deltas);
+            }
+        }
+    }
+
+    /// As [`Ledger::change`], where others may claim the key too.
+    fn contest(
+        &mut self,
+        key: K,
+        mut claims: Vec<Claim<V>>,
+        owner: &Arc<Owner>,
+        value: Option<V>,
+        deltas: &mut Vec<Delta<K, V>>,
+    ) {
         let before = claims.first().cloned();
         claims.retain(|claim| claim.owner != *owner);
         if let Some(value) = value {

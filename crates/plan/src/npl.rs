@@ -93,13 +93,15 @@ pub fn resolve(
     if pod.network == PodNetwork::Own {
         notes.extend(pod.ips.iter().filter(|ip| !is_pod_ip(ip)).copied().map(Note::InvalidIp));
     }
-    let mut targets = BTreeSet::new();
+    let mut targets = Vec::new();
     for service in services {
         let families = families(&service.families, pod);
-        for (pod_port, protocol) in pod_ports(service, pod, &mut notes) {
+        pod_ports(service, pod, &mut notes, |pod_port, protocol| {
             targets.extend(families.iter().map(|&family| Target { pod_port, protocol, family }));
-        }
+        });
     }
+    targets.sort_unstable();
+    targets.dedup();
     let wants = targets
         .into_iter()
         .filter_map(|target| want(target, pod, node, &owns, &mut notes))
@@ -154,46 +156,51 @@ fn host_port(target: Target, pod: &PodRecord) -> Option<NodePort> {
     }
 }
 
-/// The Pod's ports that a Service leads to. A name is looked up among the container ports of the
-/// same protocol, of which several containers may have one each.
+/// Tells the Pod's ports that a Service leads to, perhaps one of them twice. A name is looked up among
+/// the container ports of the same protocol, of which several containers may have one each.
 fn pod_ports(
     service: &Service,
     pod: &PodRecord,
     notes: &mut BTreeSet<Note>,
-) -> BTreeSet<(PodPort, Protocol)> {
-    let mut found = BTreeSet::new();
+    mut tell: impl FnMut(PodPort, Protocol),
+) {
     for port in &service.ports {
         let protocol = port.protocol;
         let name = match &port.target {
             TargetPort::Number(number) => {
-                found.insert((*number, protocol));
+                tell(*number, protocol);
                 continue;
             }
             TargetPort::Name(name) => name,
         };
-        let named =
-            pod.ports.iter().filter(|p| p.protocol == protocol && p.name.as_ref() == Some(name));
-        let numbers: Vec<_> = named.map(|p| (p.port, protocol)).collect();
-        if numbers.is_empty() {
+        let mut named = pod
+            .ports
+            .iter()
+            .filter(|p| p.protocol == protocol && p.name.as_ref() == Some(name))
+            .peekable();
+        if named.peek().is_none() {
             notes.insert(Note::UnresolvedPort {
                 service: service.meta.name.clone(),
                 port: name.clone(),
                 protocol,
             });
         }
-        found.extend(numbers);
+        named.for_each(|p| tell(p.port, protocol));
     }
-    found
 }
 
-fn families(families: &ServiceFamilies, pod: &PodRecord) -> Vec<IpFamily> {
-    match families {
-        ServiceFamilies::Listed(listed) => listed.clone(),
-        ServiceFamilies::Dual => IpFamily::ALL.to_vec(),
-        ServiceFamilies::Unstated(Some(family)) => vec![*family],
-        ServiceFamilies::Unstated(None) => {
-            vec![pod.ips.first().map_or(IpFamily::V4, IpFamily::of)]
+fn families<'a>(families: &'a ServiceFamilies, pod: &PodRecord) -> &'a [IpFamily] {
+    const fn only(family: IpFamily) -> &'static [IpFamily] {
+        match family {
+            IpFamily::V4 => &[IpFamily::V4],
+            IpFamily::V6 => &[IpFamily::V6],
         }
+    }
+    match families {
+        ServiceFamilies::Listed(listed) => listed,
+        ServiceFamilies::Dual => &IpFamily::ALL,
+        ServiceFamilies::Unstated(Some(family)) => only(*family),
+        ServiceFamilies::Unstated(None) => only(pod.ips.first().map_or(IpFamily::V4, IpFamily::of)),
     }
 }
 

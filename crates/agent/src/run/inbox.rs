@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(super) struct Inbox<A: Actor>(Arc<Shared<A>>);
 struct Shared<A: Actor> {
     state: Mutex<State<A::Input>>,
     woken: Condvar,
+    /// How many turns are being taken: one, or none.
+    turns: AtomicUsize,
     /// Set once the loop runs.
     actor: OnceLock<Weak<Mutex<A>>>,
 }
@@ -68,6 +71,7 @@ impl<A: Actor> Inbox<A> {
         Self(Arc::new(Shared {
             state: Mutex::new(state),
             woken: Condvar::new(),
+            turns: AtomicUsize::new(0),
             actor: OnceLock::new(),
         }))
     }
@@ -98,9 +102,9 @@ impl<A: Actor> Inbox<A> {
             // Its own thread is on its way to these.
             return self.send(input);
         }
-        let alarm = Alarm(self);
+        let turn = Turn::begin(self);
         let flow = actor.turn(VecDeque::from([input]));
-        drop(alarm);
+        drop(turn);
         let wake = actor.next_wake();
         drop(actor);
         if flow.is_break() {
@@ -114,6 +118,12 @@ impl<A: Actor> Inbox<A> {
             self.0.woken.notify_one();
         }
         true
+    }
+
+    /// Whether the actor is at work or will be at once. A hint for those who come after it: it may
+    /// have changed by the time that it is read.
+    pub(super) fn is_busy(&self) -> bool {
+        self.0.turns.load(Ordering::Relaxed) > 0 || !self.is_empty()
     }
 
     /// The actor's thread: gives it its turns until it ends.
@@ -133,9 +143,9 @@ impl<A: Actor> Inbox<A> {
                 Ok(inputs) => inputs,
                 Err(end) => return end,
             };
-            let alarm = Alarm(self);
+            let turn = Turn::begin(self);
             let flow = actor.turn(inputs);
-            drop(alarm);
+            drop(turn);
             if flow.is_break() {
                 self.end(End::Done);
                 return End::Done;
@@ -183,11 +193,19 @@ impl<A: Actor> Inbox<A> {
     }
 }
 
-/// Ends the loop if the actor panics meanwhile.
-struct Alarm<'a, A: Actor>(&'a Inbox<A>);
+/// A turn that is being taken. Ends the loop if the actor panics meanwhile.
+struct Turn<'a, A: Actor>(&'a Inbox<A>);
 
-impl<A: Actor> Drop for Alarm<'_, A> {
+impl<'a, A: Actor> Turn<'a, A> {
+    fn begin(inbox: &'a Inbox<A>) -> Self {
+        inbox.0.turns.fetch_add(1, Ordering::Relaxed);
+        Self(inbox)
+    }
+}
+
+impl<A: Actor> Drop for Turn<'_, A> {
     fn drop(&mut self) {
+        self.0.0.turns.fetch_sub(1, Ordering::Relaxed);
         if std::thread::panicking() {
             self.0.end(End::Panicked);
         }

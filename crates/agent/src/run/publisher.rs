@@ -2,14 +2,15 @@
 //!
 //! With the API as the source they go to the objects themselves, by the API's own publisher.
 //!
-//! Invariant: nothing is published that the journal on the disk does not know.
+//! Invariants: nothing is published that the journal on the disk does not know; a burst of changes
+//! comes first, but no publication waits longer for it than [`GIVE_WAY`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Agent, Inbox, Input, priority};
 use crate::failpoint;
@@ -26,6 +27,12 @@ pub(super) enum Outlet {
 
 /// How long after a failure the same file is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// How long the files of one job give way to an actor that is busy. Where processors are few, writing a
+/// thousand files takes as much of them as the thousand changes.
+const GIVE_WAY: Duration = Duration::from_millis(100);
+/// How often it is looked whether the actor still is.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// What the publisher is told.
 #[derive(Debug)]
@@ -97,6 +104,8 @@ impl Thread {
 
     fn publish(&mut self, patches: Vec<(PodRef, Patch)>) {
         let mut trouble = Vec::new();
+        let give_way_until = Instant::now() + GIVE_WAY;
+        self.give_way(give_way_until);
         if let Some(file) = &self.sync
             && let Err(error) = file.sync_data()
         {
@@ -104,6 +113,7 @@ impl Thread {
         }
         failpoint::hit("publish:journal-synced");
         for (pod, patch) in patches {
+            self.give_way(give_way_until);
             let publisher = match &mut self.outlet {
                 Outlet::Files(publisher) => publisher,
                 Outlet::Api(publisher) => {
@@ -119,6 +129,14 @@ impl Thread {
             }
         }
         self.tell(trouble);
+    }
+
+    /// Waits while the actor is busy. The API's publisher has its own thread, and its own pace.
+    fn give_way(&self, until: Instant) {
+        let files = matches!(self.outlet, Outlet::Files(_));
+        while files && self.inbox.is_busy() && Instant::now() < until {
+            std::thread::sleep(GLANCE);
+        }
     }
 
     /// Says what is wrong, and once that nothing is any more.

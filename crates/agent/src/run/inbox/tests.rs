@@ -179,3 +179,25 @@ fn a_panic_ends_the_loop_on_whichever_thread_it_was() {
     });
     assert!(!inbox.hand(number(1)) && !inbox.send(number(1)));
 }
+
+#[test]
+fn an_actor_is_busy_while_it_has_its_turn_or_something_waits_and_at_no_other_time() {
+    let inbox = Inbox::new();
+    let (actor, told) = Listener::new();
+    assert!(!inbox.is_busy());
+    thread::scope(|scope| {
+        let running = scope.spawn(|| inbox.run(actor));
+        until_asleep(&inbox);
+        let (hold, held) = mpsc::channel();
+        assert!(inbox.send(Word::Busy(held)));
+        assert!(inbox.is_busy(), "its word waits, or it is at it");
+        assert!(inbox.send(number(1)));
+        drop(hold);
+        told.recv_timeout(PATIENCE).unwrap();
+        told.recv_timeout(PATIENCE).unwrap();
+        until_asleep(&inbox);
+        assert!(!inbox.is_busy());
+        assert!(inbox.send(Word::Stop));
+        assert_eq!(running.join().unwrap(), End::Done);
+    });
+}

@@ -73,6 +73,8 @@ pub struct Core {
     /// Namespaces in which a Service could not be read since the start: what nobody there asks for
     /// may be asked for by it.
     unread: BTreeSet<Box<str>>,
+    /// Pods whose hostPort is another's mapping, by the element that has to go first.
+    overlaid: BTreeMap<Key, BTreeSet<Uid>>,
     /// Owners whose ports changed since they were resolved: a Pod of many ports is resolved once.
     unsettled: BTreeSet<Uid>,
     /// Stands in for the owner of an element without a mark.
@@ -94,6 +96,7 @@ impl Core {
             start: Some(Start::default()),
             hold: Some(Hold::all("the sources are not in sync yet")),
             unread: BTreeSet::new(),
+            overlaid: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             nobody: Arc::new(Owner::netkeep()),
             packed: Packed::default(),
@@ -118,6 +121,12 @@ impl Core {
     /// text: there was none). Call it before any event.
     pub fn remember(&mut self, leases: Vec<Lease>, seen_annotations: BTreeMap<Uid, String>) {
         self.take_memory(leases, seen_annotations);
+    }
+
+    /// Tells that this annotation of a Pod is our own word, if perhaps an older one: it is no claim
+    /// that somebody made while we were not running. Call it before the event that shows it.
+    pub fn remember_annotation(&mut self, uid: &Uid, text: &str) {
+        self.know_annotation(uid, text);
     }
 
     /// Takes in an event.
@@ -156,13 +165,17 @@ impl Core {
         self.unread = namespaces;
     }
 
-    fn hold_of_unread(&self) -> Hold {
+    /// What is held because of Services that could not be read, and why, if there are any.
+    pub fn hold_of_unread(&self) -> Option<Hold> {
         let namespaces: Vec<&str> = self.unread.iter().map(|namespace| &**namespace).collect();
+        if namespaces.is_empty() {
+            return None;
+        }
         let namespaces = namespaces.join(", ");
         let reason = format!(
             "a Service in {namespaces} has not been readable since we started, and may want this"
         );
-        Hold { reason, scope: HoldScope::AllButProven }
+        Some(Hold { reason, scope: HoldScope::AllButProven })
     }
 
     /// Whether what this owner has may be asked for by a Service that cannot be read.
@@ -239,7 +252,7 @@ impl Core {
         }
         order::sort(&mut changes);
         order::sort(&mut held);
-        let unread = (!held.is_empty()).then(|| self.hold_of_unread());
+        let unread = if held.is_empty() { None } else { self.hold_of_unread() };
         Plan { changes, held, hold: self.hold.clone().or(unread), findings: self.findings() }
     }
 

@@ -7,7 +7,7 @@
 //! Owns: what the kernel holds where that is not what is wanted; why; what the kernel refused.
 //! Deliberately not here: the order of changes (`order`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{Change, FindingCode, Key, Owner, Value};
@@ -65,9 +65,40 @@ pub struct Difference {
 #[derive(Debug, Default)]
 pub struct Diff {
     dirty: BTreeMap<Key, Difference>,
+    /// The keys in there by the owner whose mark the kernel holds under them: an owner's end costs
+    /// what the owner has.
+    marked: BTreeMap<Arc<Owner>, BTreeSet<Key>>,
 }
 
 impl Diff {
+    /// Enters a difference under a key that has none.
+    fn enter(&mut self, key: Key, programmed: Option<Programmed>, cause: Cause) {
+        self.note(key, programmed.as_ref());
+        self.dirty.insert(key, Difference { programmed, cause, rejected: None, planned: None });
+    }
+
+    /// The key is as wanted.
+    fn settle(&mut self, key: &Key) {
+        if let Some(difference) = self.dirty.remove(key) {
+            self.unnote(key, difference.programmed.as_ref());
+        }
+    }
+
+    fn note(&mut self, key: Key, programmed: Option<&Programmed>) {
+        if let Some(mark) = programmed.and_then(|programmed| programmed.mark.as_ref()) {
+            self.marked.entry(Arc::clone(mark)).or_default().insert(key);
+        }
+    }
+
+    fn unnote(&mut self, key: &Key, programmed: Option<&Programmed>) {
+        let Some(mark) = programmed.and_then(|programmed| programmed.mark.as_ref()) else { return };
+        let Some(keys) = self.marked.get_mut(mark) else { return };
+        keys.remove(key);
+        if keys.is_empty() {
+            self.marked.remove(mark);
+        }
+    }
+
     /// Tells that the winner of a key changed. A refusal of the older wish is forgotten.
     pub fn desire(
         &mut self,
@@ -88,21 +119,21 @@ impl Diff {
                 _ => true,
             };
             if !differs {
-                self.dirty.remove(&key);
+                self.settle(&key);
             }
         } else if before != after {
-            let programmed = before.map(Programmed::from);
-            self.dirty.insert(key, Difference { programmed, cause, rejected: None, planned: None });
+            self.enter(key, before.map(Programmed::from), cause);
         }
     }
 
     /// Tells that an owner has ended: what nobody wanted of it any more, for whatever reason, is now
     /// not wanted for this one.
     pub fn ended(&mut self, owner: &Owner, keys: &Keys, cause: &Cause) {
-        for (key, difference) in &mut self.dirty {
-            let mark = difference.programmed.as_ref().and_then(|found| found.mark.as_ref());
-            let is_its = mark.is_some_and(|mark| **mark == *owner) && keys.winner(key).is_none();
-            if is_its && !matches!(difference.cause, Cause::Drift(_)) {
+        let unwanted = self.marked.get(owner).into_iter().flatten();
+        for key in unwanted.filter(|key| keys.winner(key).is_none()) {
+            if let Some(difference) = self.dirty.get_mut(key)
+                && !matches!(difference.cause, Cause::Drift(_))
+            {
                 difference.cause = cause.clone();
             }
         }
@@ -123,20 +154,16 @@ impl Diff {
             _ => false,
         };
         if fits {
-            self.dirty.remove(&key);
+            self.settle(&key);
         } else if let Some(difference) = self.dirty.get_mut(&key) {
-            difference.programmed = found;
+            let before = std::mem::replace(&mut difference.programmed, found.clone());
             if news && matches!(cause, Cause::Drift(_)) {
                 difference.cause = cause.clone();
             }
+            self.unnote(&key, before.as_ref());
+            self.note(key, found.as_ref());
         } else {
-            let difference = Difference {
-                programmed: found,
-                cause: cause.clone(),
-                rejected: None,
-                planned: None,
-            };
-            self.dirty.insert(key, difference);
+            self.enter(key, found, cause.clone());
         }
         news
     }
@@ -235,5 +262,59 @@ impl Diff {
             });
         }
         changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Rank, Uid};
+
+    use super::*;
+
+    fn owner(name: &str) -> Arc<Owner> {
+        Arc::new(Owner::pod("default", name, Uid::new(name)))
+    }
+
+    fn key(last: u8) -> Key {
+        Key::Hairpin([10, 0, 0, last].into())
+    }
+
+    #[test]
+    fn an_owners_end_is_told_of_its_own_elements_and_nothing_is_remembered_once_they_are_gone() {
+        let (mut diff, keys) = (Diff::default(), Keys::default());
+        for last in 0..20 {
+            let owner = owner(if last % 2 == 0 { "even" } else { "odd" });
+            let found = Programmed { value: Value::Present, mark: Some(owner) };
+            diff.found(key(last), None, Some(found), &Cause::Unselected);
+        }
+        diff.ended(&owner("even"), &keys, &Cause::Deleted);
+        for last in 0..20 {
+            let cause = if last % 2 == 0 { Cause::Deleted } else { Cause::Unselected };
+            assert_eq!(diff.get(&key(last)).unwrap().cause, cause, "{last}");
+        }
+        // Another owner's element in its place, and then nothing.
+        let found = Programmed { value: Value::Present, mark: Some(owner("odd")) };
+        diff.found(key(0), None, Some(found), &Cause::Unowned);
+        assert_eq!((diff.marked[&owner("even")].len(), diff.marked[&owner("odd")].len()), (9, 11));
+        for last in 0..20 {
+            assert!(diff.found(key(last), None, None, &Cause::Unowned));
+        }
+        assert!(diff.is_empty() && diff.marked.is_empty());
+    }
+
+    #[test]
+    fn what_the_owner_still_wins_is_no_leftover_of_it() {
+        let (mut diff, mut keys) = (Diff::default(), Keys::default());
+        let rank = Rank {
+            life: model::owner::Life::Live,
+            sandbox: model::owner::Sandbox::Unproven,
+            started: 0,
+            stay: model::owner::Stay::Leaving,
+        };
+        keys.replace(&owner("new"), rank, [(key(1), Value::Present)]);
+        let found = Programmed { value: Value::Present, mark: Some(owner("old")) };
+        diff.found(key(1), keys.winner(&key(1)), Some(found), &Cause::Repointed);
+        diff.ended(&owner("old"), &keys, &Cause::Deleted);
+        assert_eq!(diff.get(&key(1)).unwrap().cause, Cause::Repointed);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::owner::{Life, OwnerKind, Sandbox};
-use model::{MappingReport, MappingState, Owner, Rank, Uid};
+use model::{Key, MappingReport, MappingState, Owner, Rank, Uid, Value};
 use serde::Serialize;
 
 use crate::core::Core;
@@ -102,11 +102,44 @@ pub(crate) fn owners(core: &Core) -> Vec<OwnerReport> {
 
 pub(crate) fn npl(core: &Core) -> Vec<MappingReport> {
     let mut reports: Vec<_> = core.state.pods().flat_map(|pod| npl_of(core, pod)).collect();
+    let remembered = core.remembered();
+    reports.extend(remembered.filter_map(|(owner, key, value)| adopted(core, owner, key, value)));
     reports.sort_by(|a, b| {
         let key = |r: &MappingReport| (r.pod_port, r.protocol, r.ip_family);
         (&a.pod, &a.uid, key(a)).cmp(&(&b.pod, &b.uid, key(b)))
     });
     reports
+}
+
+/// A mapping of which only the kernel has told so far.
+fn adopted(core: &Core, owner: &Owner, key: Key, value: Value) -> Option<MappingReport> {
+    let (Key::Npl { family, protocol, port }, Value::Endpoint { ip, port: pod_port }) =
+        (key, value)
+    else {
+        return None;
+    };
+    let node_ip = core.state.node().and_then(|node| node.address(family));
+    let found = core.diff.programmed(&key, core.keys.winner(&key));
+    let serves = found.is_some_and(|found| {
+        found.value == value && found.mark.is_some_and(|mark| *mark == *owner)
+    });
+    let (state, what) = if serves {
+        (MappingState::Programmed, "the kernel serves it")
+    } else {
+        (MappingState::Pending, "not in the kernel now")
+    };
+    Some(MappingReport {
+        pod: owner.qualified_name(),
+        uid: owner.uid.to_string(),
+        pod_ip: ip.to_string(),
+        pod_port,
+        node_ip: node_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        node_port: port.get(),
+        protocol,
+        ip_family: family,
+        state,
+        reason: format!("{what}; known from the kernel only, no source has told of its Pod yet"),
+    })
 }
 
 /// The mappings of one Pod.
@@ -141,7 +174,14 @@ fn mapping(core: &Core, pod: &PodRecord, want: &Want) -> MappingReport {
 fn standing(core: &Core, pod: &PodRecord, want: &Want) -> (MappingState, String) {
     let owner = &pod.owner;
     match want.via {
-        Via::HostPort(..) => return (MappingState::Programmed, "hostPort".to_owned()),
+        Via::HostPort(port, _) => {
+            return match core.overlay(owner, want.target.key(port)) {
+                None => (MappingState::Programmed, "hostPort".to_owned()),
+                Some(other) => {
+                    (MappingState::Error, format!("its hostPort is the node port of {other}"))
+                }
+            };
+        }
         Via::NoIp => return (MappingState::Pending, "the Pod has no IP yet".to_owned()),
         Via::Lost(ip) => {
             let winner = core.addresses.winner(&ip).map(|claim| claim.owner.to_string());

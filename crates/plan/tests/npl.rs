@@ -187,6 +187,27 @@ fn a_host_port_is_reported_without_any_element() {
 }
 
 #[test]
+fn a_host_port_that_is_anothers_mapping_is_published_once_that_is_gone_and_not_before() {
+    for network in [PodNetwork::Own, PodNetwork::Host] {
+        let mut world = web();
+        world.apply(pod("a", &["10.0.0.5"]));
+        assert_eq!(world.lease("a", 80), Some(node_port(61000)));
+        let mut b = pod("b", &["10.0.0.6"]);
+        b.network = network;
+        let mut port = container_port("http", 80, Protocol::Tcp);
+        port.host_port = Some(node_port(61000));
+        b.ports = vec![port];
+        world.apply(b);
+        assert_eq!(world.annotation("b"), None);
+        let report = world.core.npl_report().into_iter().find(|report| report.uid == "b").unwrap();
+        assert_eq!(report.state, MappingState::Error);
+        assert!(report.reason.contains("default/a"), "{report:?}");
+        world.delete(ObjectKind::Pod, "a", None);
+        assert_eq!(world.annotation("b"), Some(says(80, 61000).as_str()));
+    }
+}
+
+#[test]
 fn a_host_port_of_another_protocol_does_not_count() {
     let mut world = World::new();
     world.apply(service("dns", &[(Protocol::Tcp, 53), (Protocol::Udp, 53)]));

@@ -184,8 +184,17 @@ impl Core {
     pub(super) fn free_gone(&mut self, leaving: Vec<Key>) {
         for key in leaving {
             if !self.diff.is_programmed(&key, self.keys.winner(&key)) {
-                self.ports.element_gone(&key);
+                self.element_gone(&key);
             }
+        }
+    }
+
+    /// The kernel holds nothing under a key: its lease is over if nobody wants it any more, and a
+    /// Pod that has this hostPort may be served there.
+    fn element_gone(&mut self, key: &Key) {
+        self.ports.element_gone(key);
+        for uid in self.overlaid.remove(key).into_iter().flatten() {
+            self.publisher.touch(&uid);
         }
     }
 
@@ -198,7 +207,7 @@ impl Core {
             }
         }
         if !self.diff.is_programmed(key, winner) {
-            self.ports.element_gone(key);
+            self.element_gone(key);
         }
     }
 }

@@ -4,15 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{Key, NodePort, Owner, Protocol, Uid, Value};
+use model::{Key, Mapping, NodePort, Owner, Protocol, Uid, Value};
 
 use super::Core;
+use crate::cause::Cause;
 use crate::journal::Lease;
+use crate::ports::Target;
 
 impl Core {
     /// Whether the sources have never been in sync since the start.
     pub const fn awaits_sync(&self) -> bool {
         self.start.is_some()
+    }
+
+    /// Whether others altered an element that is not as wanted again.
+    pub fn has_drift(&self) -> bool {
+        self.diff.iter().any(|(_, difference)| matches!(difference.cause, Cause::Drift(_)))
     }
 
     /// The Pod that has this name now.
@@ -23,6 +30,11 @@ impl Core {
     /// What the kernel is known to hold under a key.
     pub fn programmed(&self, key: &Key) -> Option<Value> {
         Some(self.diff.programmed(key, self.keys.winner(key))?.value)
+    }
+
+    /// Whether the kernel holds this mapping at this port.
+    pub fn has(&self, mapping: &Mapping, port: NodePort) -> bool {
+        self.mark(&Target::from(mapping).key(port)).is_some_and(|mark| mark == mapping.owner)
     }
 
     /// The node ports that containers of live Pods ask for themselves, and whose they are.

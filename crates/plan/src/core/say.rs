@@ -1,6 +1,7 @@
 //! What may be said: only what was read back, and nothing before we know everything.
 
 use model::npl::Published;
+use model::object::PodNetwork;
 use model::{Key, NodePort, Owner, Value};
 
 use super::Core;
@@ -21,10 +22,15 @@ impl Core {
             // Without any address of the node nothing true can be said; a change of the Node
             // touches every Pod.
             let Some(mappings) = self.verified_mappings(pod) else { continue };
+            let overlaid = self.overlaid_host_ports(pod);
             let said = Said::of(&mappings);
+            for key in overlaid {
+                self.overlaid.entry(key).or_default().insert(uid.clone());
+            }
             if self.publisher.says(&uid, said.as_ref()) {
                 continue;
             }
+            let Some(pod) = self.state.pod(&uid) else { continue };
             let holds = self.hold.is_some() || self.may_be_asked_for(&pod.owner);
             if holds && self.takes_back(pod, said.as_ref()) {
                 self.publisher.touch(&uid);
@@ -50,6 +56,9 @@ impl Core {
         let mut mappings = Vec::new();
         for want in self.resolution(pod).wants {
             let node_port = match want.via {
+                Via::HostPort(port, _) if self.overlays(&pod.owner, want.target.key(port)) => {
+                    continue;
+                }
                 Via::HostPort(port, _) => port,
                 Via::Element(_) => match self.verified_port(&pod.owner, &want) {
                     Some(port) => port,
@@ -63,6 +72,37 @@ impl Core {
         }
         mappings.sort_unstable();
         Some(mappings)
+    }
+
+    /// The elements that stand in the way of this Pod's hostPorts.
+    fn overlaid_host_ports(&self, pod: &PodRecord) -> Vec<Key> {
+        let none = pod.ports.iter().all(|port| port.host_port.is_none());
+        if none && pod.network == PodNetwork::Own {
+            return Vec::new();
+        }
+        let overlaid = |want: Want| {
+            let Via::HostPort(port, _) = want.via else { return None };
+            let key = want.target.key(port);
+            self.overlays(&pod.owner, key).then_some(key)
+        };
+        self.resolution(pod).wants.into_iter().filter_map(overlaid).collect()
+    }
+
+    fn overlays(&self, owner: &Owner, key: Key) -> bool {
+        self.overlay(owner, key).is_some()
+    }
+
+    /// Whose mapping has the node port that this owner's container asks for itself, if somebody
+    /// else's: the node leads there, and not to this owner.
+    pub(crate) fn overlay(&self, owner: &Owner, key: Key) -> Option<String> {
+        let Key::Npl { family, protocol, port } = key else { return None };
+        if let Some((mapping, _)) = self.ports.holder(family, protocol, port) {
+            return (*mapping.owner != *owner).then(|| mapping.owner.to_string());
+        }
+        match self.diff.programmed(&key, self.keys.winner(&key))?.mark {
+            Some(mark) => (*mark != *owner).then(|| mark.to_string()),
+            None => Some("an unknown owner".to_owned()),
+        }
     }
 
     /// The port of a mapping whose element is in the kernel as wanted.

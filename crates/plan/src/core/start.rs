@@ -80,6 +80,12 @@ impl Core {
         }
     }
 
+    pub(super) fn know_annotation(&mut self, uid: &Uid, text: &str) {
+        if let Some(start) = &mut self.start {
+            start.seen.insert(uid.clone(), text.to_owned());
+        }
+    }
+
     pub(super) fn observe_all(&mut self, elements: Vec<ObservedElement>, why: &Reason) {
         let mut found: BTreeMap<Key, Programmed> = elements
             .into_iter()
@@ -144,6 +150,14 @@ impl Core {
             }
         }
         work
+    }
+
+    /// What owners known from the kernel only had when it was looked at.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = (&Owner, Key, Value)> {
+        let owners = self.start.iter().flat_map(|start| start.remembered.values());
+        owners.flat_map(|(owner, elements)| {
+            elements.iter().map(|(key, value)| (&**owner, *key, *value))
+        })
     }
 
     /// An owner known from the kernel only wants what it has, as far as it owns the IPs.

@@ -150,6 +150,7 @@ impl<D: Driver> Keeper<D> {
     /// Reads the kernel and takes it for what is programmed.
     pub fn observe(&mut self, why: &Reason) -> Result<(), DriverError> {
         let observed = self.driver.observe()?;
+        let anew = matches!(observed.structure, Structure::TooSmall(_) | Structure::Unusable(_));
         self.structure = match observed.structure {
             Structure::Intact => None,
             Structure::Absent => Some((ChangeOp::Add, "there is no table inet netkeep".into())),
@@ -164,8 +165,20 @@ impl<D: Driver> Keeper<D> {
             }
             self.adopted.extend(names.map(|owner| (owner.namespace.clone(), owner.name.clone())));
         }
-        self.core.observe(observed.elements, why);
+        if !anew || self.core.awaits_sync() {
+            self.core.observe(observed.elements, why);
+        }
+        if anew {
+            // What is in this table goes with it. Whose it was, and at which port, was learnt just now
+            // if nobody else has told of it yet; whatever is wanted is put into the new table.
+            self.core.observe(Vec::new(), why);
+        }
         Ok(())
+    }
+
+    /// Whether others altered something that is not as wanted again.
+    pub fn has_drift(&self) -> bool {
+        self.structure.is_some() || self.core.has_drift()
     }
 
     /// Takes in what a source says.
@@ -193,10 +206,16 @@ impl<D: Driver> Keeper<D> {
         !self.adopted.is_empty()
     }
 
-    /// Why nothing is deleted, and what is wrong with the source, if anything.
-    pub fn source_health(&self) -> (Option<&Hold>, &[Finding]) {
-        let unread = || self.unread.as_ref().filter(|_| self.has_unconfirmed());
-        (self.core.hold().or_else(unread), &self.source_problems)
+    /// Why something is not deleted, if so: a source that is not in sync, or an object that could
+    /// never be read and may want what the kernel holds.
+    pub fn hold(&self) -> Option<Hold> {
+        let unread = || self.unread.clone().filter(|_| self.has_unconfirmed());
+        self.core.hold().cloned().or_else(unread).or_else(|| self.core.hold_of_unread())
+    }
+
+    /// What is wrong with the source, if anything.
+    pub fn source_problems(&self) -> &[Finding] {
+        &self.source_problems
     }
 
     /// Whether the kernel holds something for a Pod that no source has told of.

@@ -227,13 +227,6 @@ impl Metrics {
         registry.register("findings", "Open findings by code", self.findings.clone());
     }
 
-    /// Whether deletions are held back, for whatever reason.
-    pub(crate) fn hold(&self, held: bool) {
-        if self.on_hold.set(i64::from(held)) == 0 && held {
-            self.holds.inc();
-        }
-    }
-
     /// A source said something.
     pub(crate) fn source(&self, message: &SourceMessage) {
         let held = i64::from(message.hold.is_some());
@@ -251,6 +244,13 @@ impl Metrics {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether something is not deleted now.
+    pub(crate) fn on_hold(&self, held: bool) {
+        if self.on_hold.set(held.into()) == 0 && held {
+            self.holds.inc();
         }
     }
 
@@ -288,7 +288,7 @@ impl Metrics {
         }
     }
 
-    /// Another writer's change is being repaired.
+    /// Another writer's change was repaired, as was read back.
     pub(crate) fn drift(&self, touch: &Touch) {
         let kind = match touch {
             Touch::ElementsGone(_) => ELEMENT,

@@ -3,7 +3,8 @@
 //! Invariants:
 //! - changes reach the kernel in the plan's order, so that every prefix is one the plan allows;
 //! - adjacent changes of one owner (a mapping that moves) stay in one transaction;
-//! - a new table becomes visible to packets with its last transaction, not half filled.
+//! - a new table becomes visible to packets with its last transaction, not half filled; one that
+//!   takes the place of another is filled in the transaction that removes the other.
 
 use std::sync::Arc;
 
@@ -77,7 +78,12 @@ pub fn perform<D: Driver>(driver: &mut D, plan: &Plan) -> Report {
     });
     let elements: Vec<&Change> =
         plan.changes.iter().filter(|change| matches!(change, Change::Element { .. })).collect();
-    let chunks = chunks(&elements);
+    // A table that is built anew takes its elements with it: packets see the old one or the new one,
+    // whole. Where it is only mended, nothing but additions means that they are missing from it.
+    let whole = structure == Some(ChangeOp::Replace)
+        && elements.iter().all(|change| change.op() == ChangeOp::Add);
+    let chunks =
+        if whole && !elements.is_empty() { vec![&elements[..]] } else { chunks(&elements) };
     let last = chunks.len().saturating_sub(1);
 
     let mut committed = Vec::new();
@@ -170,6 +176,10 @@ fn perform_chunk<D: Driver>(
             }
             Err(CommitError::StructureRejected { message }) => {
                 report.progress = Progress::StructureRefused(message);
+                return;
+            }
+            Err(error @ CommitError::Unmendable { .. }) => {
+                report.progress = Progress::Observe(error.to_string());
                 return;
             }
             Err(CommitError::Stale) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use apply::{Progress, perform};
 use drivers::nft::{NftDriver, NftOptions, TableOwnership};
-use drivers::{CommitError, Driver, DriverError, Observed, ReadBack, Transaction};
+use drivers::{CommitError, Driver, DriverError, Observed, ReadBack, Structure, Transaction};
 use model::{Change, ChangeOp, Key, Owner, Plan, Reason, Value};
 
 use crate::mapping::Mapping;
@@ -88,6 +88,10 @@ impl Driver for Trusting<'_> {
 
     fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
         self.driver.apply(transaction)
+    }
+
+    fn structure(&mut self) -> Result<Structure, DriverError> {
+        self.driver.structure()
     }
 
     fn read_back(&mut self, _: &[Key]) -> Result<ReadBack, DriverError> {

@@ -190,6 +190,44 @@ fn a_host_port_is_published_without_rule_or_lease_if_it_is_of_the_same_protocol(
 }
 
 #[test]
+fn a_host_port_that_leads_to_another_pods_mapping_is_not_published_until_that_has_gone() {
+    let mut world = World::new(NETKEEP);
+    let both = [(Protocol::Tcp, 8080), (Protocol::Udp, 8080)];
+    let web = world.pod("web", &["10.244.1.7"]);
+    let other = world.pod("other", &["10.244.1.8"]);
+    let _servers = [serve(&web, &both), serve(&other, &both)];
+    world.folder().put(manifest_of(&web));
+    world.folder().put(service_for("web", &both[..1]));
+    world.folder().put(service_for("other", &both));
+    world.start();
+    let port = world.port("default/web", Protocol::Tcp, 8080);
+    world.folder().put(manifest_of(&other).host_port(Protocol::Tcp, 8080, port));
+    let udp = world.port("default/other", Protocol::Udp, 8080);
+    // The same twice: while it runs, and after it has started on both.
+    for _ in 0..2 {
+        world.sync();
+        world.published_as("default/other", |text| {
+            text.contains("udp") && !text.contains("\"protocol\":\"tcp\"")
+        });
+        let shown = world.mappings_of("default/other");
+        let tcp = shown.iter().find(|mapping| mapping.protocol == "tcp").unwrap();
+        assert!(tcp.state == "error" && tcp.reason.contains("default/web"), "{tcp:?}");
+        assert!(!world.findings("port-conflict").is_empty());
+        assert_eq!(world.who(Protocol::Tcp, port), "web");
+        assert_eq!(world.port("default/web", Protocol::Tcp, 8080), port);
+        world.crash();
+        world.start();
+    }
+    world.folder().remove(manifest_of(&web));
+    world.published_as("default/other", |text| text.contains(&format!("\"nodePort\":{port},")));
+    assert_eq!(world.port("default/other", Protocol::Udp, 8080), udp);
+    world.until(|| match world.findings("port-conflict")[..] {
+        [] => Ok(()),
+        ref all => Err(format!("{all:?}")),
+    });
+}
+
+#[test]
 fn a_pod_on_the_host_network_is_published_with_its_own_ports_and_no_rule() {
     let mut world = World::new(NETKEEP);
     let ips = IpFamily::ALL.map(|family| world.lab().node_ip(family));

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use model::Protocol;
 use netns::Namespace;
-use nfnl::{Batch, ElementRef, Family, SetId, Socket};
-use serde_json::json;
+use nfnl::{Batch, ElementRef, Family, SetId, Socket, Table, TableFlags, TableId};
+use serde_json::{Value, json};
 use testkit::{DEADLINE, KernelTable, Stage, eventually, foreign, generation};
 
 const NETKEEP: &str = env!("CARGO_BIN_EXE_netkeep");
@@ -193,6 +193,167 @@ fn whatever_happens_to_a_shared_table_is_repaired_and_its_writer_is_named() {
             assert!(counters.lost <= allowed, "{kind}: {counters:?}");
         }
     }
+}
+
+/// Ways to break a table that nobody owns, on a kernel that protects it from others while the agent
+/// runs.
+const ORPHANED: &[&str] = &[
+    "delete table inet netkeep",
+    "flush ruleset",
+    "flush table inet netkeep",
+    "flush chain inet netkeep npl",
+    "flush chain inet netkeep prerouting; delete chain inet netkeep prerouting",
+    "flush chain inet netkeep output; delete chain inet netkeep output",
+    "flush chain inet netkeep postrouting; delete chain inet netkeep postrouting",
+    "rename chain inet netkeep npl other",
+    "chain inet netkeep prerouting { policy drop; }",
+    "add rule inet netkeep npl counter accept",
+    "insert rule inet netkeep postrouting masquerade",
+    "add chain inet netkeep theirs { type nat hook prerouting priority -150; }",
+    "add set inet netkeep theirs { type ipv4_addr; }",
+    "flush chain inet netkeep npl; delete map inet netkeep npl4",
+    "delete element inet netkeep npl4 { tcp . {tcp} }",
+    "add map inet netkeep theirs { type inet_service : verdict; elements = { 80 : jump npl }; }",
+    DORMANT,
+];
+
+/// What `nft` of this age has no words for: it would take the flag `persist` away.
+const DORMANT: &str = "the table is dormant";
+
+fn damage(node: &Namespace, script: &str) {
+    if script != DORMANT {
+        nft(node, script);
+        return;
+    }
+    let mut batch = Batch::new();
+    let flags = TableFlags::PERSIST | TableFlags::DORMANT;
+    batch.add(&Table::new(Family::Inet, "netkeep").with_flags(flags)).unwrap();
+    node.run(|| Socket::open().unwrap().commit(&mut batch).unwrap()).unwrap();
+}
+
+/// Everything in our table, its flags too, in an order that does not depend on history.
+fn shape(node: &Namespace) -> Vec<String> {
+    let mut command = Command::new("nft");
+    let listed = lab::run(node, command.args(["-s", "list", "table", "inet", "netkeep"]), "");
+    let mut lines: Vec<String> =
+        listed.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect();
+    lines.sort();
+    lines
+}
+
+/// When the table is damaged.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    BeforeAStart,
+    AfterASilentRestart,
+}
+
+fn an_orphaned_table_is_repaired(when: When) {
+    let stage = Stage::new(NETKEEP);
+    let _web = stage.web("default/web-0", "10.10.0.1");
+    let mut agent = stage.agent();
+    stage.programmed(2);
+    let [tcp, udp] = [Protocol::Tcp, Protocol::Udp].map(|p| stage.port("default/web-0", p));
+    let node = stage.node();
+    let intact = shape(node);
+    assert!(intact.iter().any(|line| line.starts_with("flags owner")), "{intact:#?}");
+    for script in ORPHANED {
+        agent.terminate(DEADLINE);
+        eventually(DEADLINE, || {
+            let owned = shape(node).iter().any(|line| line.starts_with("flags owner"));
+            if owned { Err("still owned".to_owned()) } else { Ok(()) }
+        });
+        let written = generation(node);
+        if when == When::AfterASilentRestart {
+            agent = stage.agent();
+            assert_eq!(generation(node), written, "{}", agent.stderr());
+        }
+        damage(node, &script.replace("{tcp}", &tcp.to_string()));
+        if when == When::BeforeAStart {
+            agent = stage.agent();
+        }
+        eventually(DEADLINE, || match shape(node) {
+            shape if shape == intact => Ok(()),
+            shape => Err(format!("after {script}: {shape:#?}\n{}", agent.stderr())),
+        });
+        for (protocol, port) in [(Protocol::Tcp, tcp), (Protocol::Udp, udp)] {
+            assert_eq!(stage.who(protocol, port), Ok("default/web-0".to_owned()), "{script}");
+        }
+        let refused = foreign::delete_table(node, "inet netkeep").unwrap_err().to_string();
+        assert!(refused.contains("Operation not permitted"), "{script}: {refused}");
+        if when == When::AfterASilentRestart {
+            let finding = stage.finding("foreign-write", |_| true);
+            assert!(finding["message"].as_str().unwrap().contains("; repaired"), "{finding}");
+        }
+    }
+    // It goes on as ever.
+    let _second = stage.web("default/web-1", "10.10.0.2");
+    stage.programmed(4);
+    stage.nothing_to_do();
+}
+
+#[test]
+fn what_others_did_to_our_table_while_no_agent_ran_is_repaired_and_the_table_is_owned_again() {
+    an_orphaned_table_is_repaired(When::BeforeAStart);
+}
+
+#[test]
+fn what_others_do_to_our_table_after_a_silent_restart_is_repaired_and_the_table_is_owned_again() {
+    an_orphaned_table_is_repaired(When::AfterASilentRestart);
+}
+
+#[test]
+fn a_foreign_write_is_told_and_counted_as_repaired_once_it_is_and_not_before() {
+    let stage = Stage::with(NETKEEP, &["--table", "shared"]);
+    let _web = stage.web("default/web-0", "10.10.0.1");
+    let agent = stage.agent();
+    stage.programmed(2);
+    let node = stage.node();
+    let intact = KernelTable::read(node);
+    let repaired = stage.metric("netkeep_drift_repaired_total");
+    // Somebody puts a table of its own in the place of ours, and keeps all others out of it.
+    let theirs = || {
+        let mut socket = Socket::open().unwrap();
+        let mut batch = Batch::new();
+        batch.delete(&TableId::new(Family::Inet, "netkeep")).unwrap();
+        batch.add(&Table::new(Family::Inet, "netkeep").with_flags(TableFlags::OWNER)).unwrap();
+        socket.commit(&mut batch).unwrap();
+        socket
+    };
+    let socket = node.run(theirs).unwrap();
+    let finding = stage.finding("foreign-write", |_| true);
+    assert!(finding["message"].as_str().unwrap().ends_with("not repaired yet"), "{finding}");
+    assert!(stage.metric("netkeep_drift_repaired_total") <= repaired, "{}", agent.stderr());
+    stage.finding("rejected-by-kernel", |_| true);
+    // Its table goes with it.
+    drop(socket);
+    eventually(DEADLINE, || match KernelTable::read(node) {
+        table if table == intact => Ok(()),
+        table => Err(format!("{table:?}\n{}", agent.stderr())),
+    });
+    let repair = |finding: &Value| finding["message"].as_str().unwrap().contains("; repaired");
+    stage.finding("foreign-write", repair);
+    assert!(stage.metric("netkeep_drift_repaired_total") > repaired, "{}", agent.stderr());
+    stage.no_finding("rejected-by-kernel");
+}
+
+#[test]
+fn a_write_that_undid_itself_is_no_repair() {
+    let stage = Stage::with(NETKEEP, &["--table", "shared"]);
+    let _web = stage.web("default/web-0", "10.10.0.1");
+    let agent = stage.agent();
+    stage.programmed(2);
+    agent.pause();
+    foreign::nft(stage.node(), "add chain inet netkeep theirs").unwrap();
+    foreign::nft(stage.node(), "delete chain inet netkeep theirs").unwrap();
+    let written = generation(stage.node());
+    agent.resume();
+    let finding = stage.finding("foreign-write", |finding| {
+        !finding["message"].as_str().unwrap().contains("not repaired yet")
+    });
+    assert!(finding["message"].as_str().unwrap().contains("nothing of it is left"), "{finding}");
+    assert_eq!(generation(stage.node()), written, "{}", agent.stderr());
+    assert!(stage.metric("netkeep_drift_repaired_total") < 0.5, "{}", agent.stderr());
 }
 
 #[test]

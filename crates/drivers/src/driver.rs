@@ -50,7 +50,8 @@ pub struct Observed {
     pub generation: u32,
     /// The state of the fixed structure.
     pub structure: Structure,
-    /// Every element of our maps, with the owner its mark names.
+    /// Every element of our maps that can be read, with the owner its mark names. Those of a table
+    /// that is built anew go with it.
     pub elements: Vec<(Key, Value, Option<Arc<Owner>>)>,
 }
 
@@ -93,6 +94,13 @@ pub enum CommitError {
     /// The kernel refused the structure; nothing was applied.
     #[error("the kernel refused the table's structure: {message}")]
     StructureRejected {
+        /// What the kernel said.
+        message: String,
+    },
+    /// The kernel refuses to mend the table as it stands; nothing was applied. Observe, plan again:
+    /// it is built anew then.
+    #[error("the kernel refuses to mend the table: {message}")]
+    Unmendable {
         /// What the kernel said.
         message: String,
     },
@@ -150,6 +158,9 @@ pub trait Driver {
 
     /// Performs one transaction. `Ok` means that the kernel acknowledged all of it.
     fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError>;
+
+    /// Reads back the fixed structure, without the elements.
+    fn structure(&mut self) -> Result<Structure, DriverError>;
 
     /// Reads back what the kernel holds under these keys, in their order.
     fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError>;

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use model::Key;
 use nfnl::{Socket, TableFlags, TableId};
 
-use crate::driver::{CommitError, Driver, DriverError, Observed, ReadBack, Transaction};
+use crate::driver::{CommitError, Driver, DriverError, Observed, ReadBack, Structure, Transaction};
 
 /// Fewer elements than this are read back one by one in any case.
 const DUMP_MIN: usize = 256;
@@ -58,6 +58,17 @@ enum Hold {
     Anothers(u32),
 }
 
+/// Whether the kernel lets the table be mended as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Mending {
+    /// As far as we know.
+    Possible,
+    /// It was refused as something was not as we knew it: perhaps we had not looked since.
+    Doubtful,
+    /// It was refused, and the kernel said why.
+    Refused(String),
+}
+
 /// The driver of the table `inet netkeep`.
 #[derive(Debug)]
 pub struct NftDriver {
@@ -70,6 +81,7 @@ pub struct NftDriver {
     generation: u32,
     /// Which chains and sets to remove when the structure is built, from the last observation.
     leftovers: observe::Leftovers,
+    mending: Mending,
     batch: commit::Buffers,
     /// How many elements our maps hold, as far as we know.
     population: usize,
@@ -90,6 +102,7 @@ impl NftDriver {
             hold: Hold::Nobodys,
             generation,
             leftovers: observe::Leftovers::default(),
+            mending: Mending::Possible,
             batch: commit::Buffers::default(),
             population: 0,
             told: Arc::default(),
@@ -153,6 +166,10 @@ impl Driver for NftDriver {
 
     fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
         self.commit(transaction)
+    }
+
+    fn structure(&mut self) -> Result<Structure, DriverError> {
+        self.look_at_structure()
     }
 
     fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {

@@ -310,3 +310,145 @@ fn a_commit_planned_on_an_older_ruleset_is_stale_unless_the_table_is_ours() {
         apply(&mut driver, None, &[change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")]);
     });
 }
+
+/// The table as an agent that has ended leaves it: with one element, owned by nobody.
+fn orphan() {
+    let mut driver = open(TableOwnership::Exclusive);
+    driver.observe().unwrap();
+    let web = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+    apply(&mut driver, Some(Part::Whole), &web);
+    drop(driver);
+    until_unowned();
+}
+
+/// What an agent does about what it sees, until nothing is left to do; how often it had to look.
+fn mend(driver: &mut NftDriver) -> usize {
+    let web = change(key(61_000), None, Some(endpoint("10.0.0.5")), "web");
+    for looks in 1..8 {
+        let observed = driver.observe().unwrap();
+        let anew = match observed.structure {
+            Structure::Intact if observed.elements.len() == 1 => return looks,
+            Structure::Intact | Structure::Damaged(_) => observed.elements.is_empty(),
+            Structure::Absent | Structure::TooSmall(_) | Structure::Unusable(_) => true,
+        };
+        let changes = if anew { vec![&web] } else { Vec::new() };
+        let structure = (observed.structure != Structure::Intact).then_some(Part::Whole);
+        match driver.apply(Transaction { structure, changes: &changes }) {
+            Ok(()) | Err(CommitError::Stale | CommitError::Unmendable { .. }) => {}
+            Err(error) => panic!("{error:?} after {:?}", observed.structure),
+        }
+    }
+    panic!("not mended: {:?}", driver.observe().unwrap());
+}
+
+/// What others may do to a table that nobody owns.
+const DAMAGES: &[&str] = &[
+    "delete table inet netkeep",
+    "flush table inet netkeep",
+    "flush chain inet netkeep npl",
+    "flush chain inet netkeep prerouting; delete chain inet netkeep prerouting",
+    "flush chain inet netkeep output; delete chain inet netkeep output",
+    "flush chain inet netkeep postrouting; delete chain inet netkeep postrouting",
+    "flush chain inet netkeep prerouting; flush chain inet netkeep output; \
+     delete chain inet netkeep npl",
+    "rename chain inet netkeep npl other",
+    "chain inet netkeep prerouting { policy drop; }",
+    "add rule inet netkeep npl counter accept",
+    "insert rule inet netkeep postrouting masquerade",
+    "add chain inet netkeep theirs",
+    "add chain inet netkeep theirs { type nat hook prerouting priority -150; }",
+    "add set inet netkeep theirs { type ipv4_addr; }",
+    "flush chain inet netkeep npl; delete map inet netkeep npl4",
+    "add element inet netkeep npl4 { icmp . 61000 : 10.0.0.9 . 1 }",
+    "delete element inet netkeep npl4 { tcp . 61000 }",
+    // A map of verdicts keeps the chains that it leads to from being removed.
+    "add map inet netkeep theirs { type inet_service : verdict; elements = { 80 : jump npl }; }",
+];
+
+#[test]
+fn a_table_that_nobody_owns_is_mended_and_owned_again() {
+    for damage in DAMAGES {
+        for observed_before in [false, true] {
+            in_namespace(|| {
+                orphan();
+                let mut driver = open(TableOwnership::Exclusive);
+                if observed_before {
+                    assert_eq!(driver.observe().unwrap().structure, Structure::Intact);
+                }
+                let (done, text) = nft(damage);
+                assert!(done, "{damage}: {text}");
+                let looks = mend(&mut driver);
+                let expected = if Some(&damage) == DAMAGES.last().as_ref() { 4 } else { 2 };
+                assert_eq!(looks, expected, "{damage}");
+                assert!(!nft("delete table inet netkeep").0, "not owned after {damage}");
+                assert!(!driver.drifted().unwrap(), "{damage}");
+                // It is ours: what comes next costs no second look.
+                apply(
+                    &mut driver,
+                    None,
+                    &[change(key(61_001), None, Some(endpoint("10.0.0.6")), "two")],
+                );
+            });
+        }
+    }
+}
+
+#[test]
+fn a_table_that_was_put_to_sleep_while_nobody_owned_it_is_awake_and_owned_again() {
+    use nfnl::{Batch, Family, Socket, Table, TableFlags};
+    in_namespace(|| {
+        orphan();
+        let mut driver = open(TableOwnership::Exclusive);
+        driver.observe().unwrap();
+        let flags = TableFlags::PERSIST | TableFlags::DORMANT;
+        let mut batch = Batch::new();
+        batch.add(&Table::new(Family::Inet, "netkeep").with_flags(flags)).unwrap();
+        Socket::open().unwrap().commit(&mut batch).unwrap();
+        assert!(matches!(driver.observe().unwrap().structure, Structure::Unusable(_)));
+        mend(&mut driver);
+        assert!(!nft("delete table inet netkeep").0);
+    });
+}
+
+#[test]
+fn what_the_kernel_refuses_to_mend_is_built_anew_without_a_moment_in_between() {
+    for ownership in [TableOwnership::Exclusive, TableOwnership::Shared] {
+        in_namespace(|| {
+            let mut driver = open(ownership);
+            driver.observe().unwrap();
+            let web = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+            apply(&mut driver, Some(Part::Whole), &web);
+            drop(driver);
+            until_unowned();
+            assert!(nft(DAMAGES.last().unwrap()).0);
+            let mut driver = open(ownership);
+            let before = driver.observe().unwrap();
+            assert!(matches!(before.structure, Structure::Damaged(_)), "{before:?}");
+            let looks = mend(&mut driver);
+            // Damaged, looked again, refused, built anew, seen.
+            assert!(looks <= 4, "{looks} looks");
+            let claim = u32::from(ownership == TableOwnership::Exclusive);
+            let writes = driver.observe().unwrap().generation - before.generation;
+            assert_eq!(writes, 1 + claim, "{ownership:?}");
+        });
+    }
+}
+
+#[test]
+fn elements_of_a_table_that_is_built_anew_are_told_with_their_owners() {
+    in_namespace(|| {
+        let mut driver = open(TableOwnership::Shared);
+        driver.observe().unwrap();
+        let web = [change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")];
+        apply(&mut driver, Some(Part::Whole), &web);
+        assert!(nft("flush chain inet netkeep npl; delete map inet netkeep npl6").0);
+        let observed = driver.observe().unwrap();
+        assert!(matches!(observed.structure, Structure::Unusable(_)), "{observed:?}");
+        assert_eq!(observed.elements, [(key(61_000), endpoint("10.0.0.5"), Some(owner("web")))]);
+        assert!(nft("delete map inet netkeep npl4").0);
+        let other = "add map inet netkeep npl4 { type inet_proto . inet_service : mark; \
+                     elements = { tcp . 61000 : 7 }; }";
+        assert!(nft(other).0);
+        assert_eq!(driver.observe().unwrap().elements, []);
+    });
+}

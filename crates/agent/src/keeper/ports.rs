@@ -142,7 +142,9 @@ impl<D: Driver> Keeper<D> {
             let holder = host_ports
                 .get_or_insert_with(|| self.core.host_ports())
                 .get(&(protocol, port))
-                .filter(|holder| **holder != mapping.owner);
+                .filter(|holder| **holder != mapping.owner)
+                // A mapping that packets take already had it first, and keeps it.
+                .filter(|_| !self.core.has(&mapping, port));
             let result = match holder {
                 Some(holder) => Reserved::Taken(format!("{holder}, as a hostPort")),
                 None => self.ports.reserve(family, protocol, port, &mut names_left),

@@ -1,11 +1,11 @@
 //! One step: whatever the core wants now, done, read back and told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use apply::journal::StaleFlows;
 use apply::{Progress, perform};
-use drivers::{CommitError, Driver, DriverError, Observed, ReadBack, Transaction};
+use drivers::{CommitError, Driver, DriverError, Observed, ReadBack, Structure, Transaction};
 use model::{Change, ChangeOp, FindingCode, Key, NodePort, Plan, Protocol, Reason, Value};
 
 use super::{Keeper, memory};
@@ -38,8 +38,10 @@ pub struct Settled {
     pub replaced: usize,
     /// Of those, deletions.
     pub deleted: usize,
-    /// Of those, repairs of what others altered.
+    /// Of those, repairs of what others altered, read back as wanted.
     pub repaired: usize,
+    /// Whether the table's structure was built (again), and read back so.
+    pub built: bool,
     /// Changes that the kernel refused.
     pub refused: usize,
     /// Transactions sent.
@@ -66,6 +68,7 @@ impl Settled {
             replaced: 0,
             deleted: 0,
             repaired: 0,
+            built: false,
             refused: 0,
             transactions: 0,
             committed_at: None,
@@ -88,9 +91,23 @@ impl Settled {
             ChangeOp::Replace => self.replaced += 1,
             ChangeOp::Delete => self.deleted += 1,
         }
-        if matches!(change.reason(), Reason::Drift(_)) {
-            self.repaired += 1;
+    }
+
+    /// Counts what others had altered and what is now as wanted.
+    fn count_repairs(&mut self, plan: &Plan, read_back: &ReadBack) {
+        let repair = |change: &&Change| matches!(change.reason(), Reason::Drift(_));
+        let mut repairs = plan.changes.iter().filter(repair).peekable();
+        if repairs.peek().is_none() {
+            return;
         }
+        let found: BTreeMap<&Key, &Option<Value>> =
+            read_back.iter().map(|(key, value)| (key, value)).collect();
+        self.repaired += repairs
+            .filter(|change| match change {
+                Change::Element { key, after, .. } => found.get(key) == Some(&after),
+                Change::Structure { .. } => false,
+            })
+            .count();
     }
 }
 
@@ -169,24 +186,39 @@ impl<D: Driver> Keeper<D> {
                 settled.count(change);
             }
         }
+        settled.count_repairs(plan, &report.read_back);
         self.history.note(plan, refused.len());
         self.core.outcome(&report.read_back, &refused);
         failpoint::hit("core:outcome");
         match report.progress {
-            Progress::Done => {
-                self.structure = None;
-                None
-            }
-            Progress::Observe(why) => {
-                tracing::debug!(%why, "looking at the kernel again");
-                match self.observe(&Reason::Drift("another writer".into())) {
-                    Ok(()) => None,
-                    Err(error) => Some(Step::Failed(memory::told(&error))),
-                }
-            }
+            Progress::Done => self.read_structure_back(settled),
+            Progress::Observe(why) => self.look_again(&why),
             Progress::Failed(error) => Some(Step::Failed(memory::told(&error))),
             Progress::StructureRefused(why) => Some(Step::Failed(why)),
         }
+    }
+
+    /// A structure that was built is there once it was read back.
+    fn read_structure_back(&mut self, settled: &mut Settled) -> Option<Step> {
+        self.structure.as_ref()?;
+        match self.driver.structure() {
+            Ok(Structure::Intact) => {
+                self.structure = None;
+                settled.built = true;
+                None
+            }
+            Ok(other) => {
+                let why = other.differences().join("; ");
+                self.look_again(&format!("the table is not as it was just built: {why}"))
+            }
+            Err(error) => Some(Step::Failed(memory::told(&error))),
+        }
+    }
+
+    fn look_again(&mut self, why: &str) -> Option<Step> {
+        tracing::debug!(%why, "looking at the kernel again");
+        let looked = self.observe(&Reason::Drift("another writer".into()));
+        looked.err().map(|error| Step::Failed(memory::told(&error)))
     }
 
     /// Writes down which flows a plan leaves behind, before the plan is carried out.
@@ -237,6 +269,10 @@ impl<D: Driver> Driver for Killable<'_, D> {
         }
         failpoint::hit("kernel:committed");
         outcome
+    }
+
+    fn structure(&mut self) -> Result<Structure, DriverError> {
+        self.driver.structure()
     }
 
     fn read_back(&mut self, keys: &[Key]) -> Result<ReadBack, DriverError> {

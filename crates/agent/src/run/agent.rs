@@ -48,7 +48,10 @@ pub(super) struct Agent {
     pub(super) cutter: Sender<cutter::Job>,
     pub(super) inbox: Inbox<Agent>,
     pub(super) events: foreign::Events,
+    /// What the publisher's thread could not do, and still cannot.
     pub(super) publish_trouble: Vec<String>,
+    /// What the API refuses to take.
+    pub(super) api_trouble: Vec<String>,
     /// Events on objects, where there is an API to say them to.
     pub(super) announcing: Option<Announcing>,
     /// The configuration, as a person reads it.
@@ -112,6 +115,7 @@ impl Agent {
             inbox: inbox.clone(),
             events: foreign::Events::NotJoined,
             publish_trouble: Vec::new(),
+            api_trouble: Vec::new(),
             announcing,
             told_config,
             log_level,
@@ -132,8 +136,8 @@ impl Agent {
                 self.received.push(message.received);
                 self.metrics.source(&message);
                 self.keeper.take_in(message);
-                let held = self.keeper.source_health().0.is_some();
-                self.metrics.hold(held);
+                let held = self.keeper.hold().is_some();
+                self.metrics.on_hold(held);
                 self.held.note(held, Instant::now());
             }
             Input::Foreign(write) => self.foreign(write),
@@ -142,7 +146,7 @@ impl Agent {
             Input::Checked(report) => self.examined(report),
             Input::Api(report) => {
                 self.metrics.published(&report);
-                self.publish_trouble = report.trouble;
+                self.api_trouble = report.trouble;
             }
             Input::Cut(cut) => {
                 self.metrics.cut(cut.flows);
@@ -159,8 +163,8 @@ impl Agent {
         let settled = self.keeper.settle(now);
         let received = std::mem::take(&mut self.received);
         self.metrics.settled(&settled, now.elapsed(), &received);
-        self.repairs.settled(&settled);
         self.converged = settled.step == Step::Converged;
+        self.repaired(&settled);
         log(&settled, received.iter().min().copied());
         self.trouble_wait = match (&settled.step, self.trouble_wait) {
             (Step::Converged, _) => None,

@@ -32,7 +32,6 @@ const fn reason(code: FindingCode) -> Option<&'static str> {
         FindingCode::PortConflict => Some("PortConflict"),
         FindingCode::RangeExhausted => Some("RangeExhausted"),
         FindingCode::RejectedByKernel | FindingCode::SetFull => Some("RejectedByKernel"),
-        FindingCode::ForeignWrite => Some("DriftRepaired"),
         FindingCode::AddressConflict => Some("AddressConflict"),
         _ => None,
     }
@@ -43,7 +42,8 @@ impl Agent {
         let Some(announcing) = &mut self.announcing else { return };
         let core = self.keeper.core();
         let trouble = [core.counts().denied, core.conflicts(), core.host_ports().len()];
-        let news = settled.refused + settled.repaired > 0 || trouble != announcing.trouble;
+        let repaired = settled.built || settled.repaired > 0;
+        let news = repaired || settled.refused > 0 || trouble != announcing.trouble;
         announcing.trouble = trouble;
         if !news {
             return;
@@ -54,6 +54,19 @@ impl Agent {
             if let Some(reason) = reason(finding.code) {
                 let regarding = self.regarding(&announcing.node, &finding.subject);
                 announcing.announcer.announce(announcement(finding, reason, regarding));
+            }
+        }
+        if repaired {
+            // The same word however often and by which process of that name: one Event.
+            let name = |writer: &str| writer.split(" (").next().unwrap_or(writer).to_owned();
+            let writers: BTreeSet<String> = self.repairs.repaired().map(name).collect();
+            for writer in writers {
+                announcing.announcer.announce(Announcement {
+                    regarding: self.regarding(&announcing.node, ""),
+                    severity: Severity::Warning,
+                    reason: "DriftRepaired".to_owned(),
+                    note: format!("table inet netkeep: {writer} wrote to it; that was repaired"),
+                });
             }
         }
     }
@@ -113,15 +126,8 @@ fn camel_case(slug: &str) -> String {
 }
 
 fn announcement(finding: &Finding, reason: &str, regarding: Regarding) -> Announcement {
-    let Finding { subject, message, evidence, severity, .. } = finding;
-    let note = match finding.code {
-        // The same word however often and by which process of that name: one Event.
-        FindingCode::ForeignWrite => {
-            let writer = evidence.first().and_then(|writer| writer.split(" (").next());
-            format!("{subject}: {} wrote to it; that was repaired", writer.unwrap_or("somebody"))
-        }
-        _ => format!("{subject}: {message}"),
-    };
+    let Finding { subject, message, severity, .. } = finding;
+    let note = format!("{subject}: {message}");
     Announcement { regarding, severity: *severity, reason: reason.to_owned(), note }
 }
 

@@ -1,7 +1,8 @@
 //! Other writers: told by the kernel's events, answered by a repair, named in a finding.
 //!
 //! Invariants: an event is a hint, the generation is the truth; a fight with another writer costs
-//! at most [`REPAIRS_PER_SECOND`] repairs a second in the long run.
+//! at most [`REPAIRS_PER_SECOND`] repairs a second in the long run; a write is told and counted as
+//! repaired once the kernel was read back as wanted, not before.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use drivers::nft::events::{Foreign, Touch, Watch};
 use model::{Finding, FindingCode, Severity};
 
 use super::{Agent, Inbox, Input, spawn};
-use crate::keeper::Settled;
+use crate::keeper::{Settled, Step};
 
 /// Repairs in a row before they are slowed down.
 const BURST: f64 = 200.0;
@@ -38,26 +39,58 @@ pub(crate) struct ForeignWrite {
     pub(super) at: Instant,
 }
 
+/// What has become of another writer's write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is not repaired yet.
+    Open,
+    /// It was repaired.
+    Repaired,
+    /// Everything was as wanted when we looked: it undid itself, or was a part of a later one.
+    Nothing,
+}
+
+/// A kind of write of one writer.
+#[derive(Debug)]
+struct Remembered {
+    at: Instant,
+    writer: String,
+    what: String,
+    times: u64,
+    standing: Standing,
+}
+
+impl Remembered {
+    fn is(&self, foreign: &Foreign) -> bool {
+        self.writer == foreign.writer && self.what == foreign.touch.to_string()
+    }
+}
+
 /// What other writers did lately, and how much more of it is repaired at once.
 #[derive(Debug)]
 pub(super) struct Repairs {
-    writes: VecDeque<(Instant, String, String, u64)>,
-    unrepaired: Option<Instant>,
+    writes: VecDeque<Remembered>,
     last_repair: Option<Duration>,
     tokens: f64,
     refilled: Instant,
+    /// Not taken in yet.
     waiting: Vec<ForeignWrite>,
+    /// Taken in, and not known to be repaired.
+    taken: Vec<ForeignWrite>,
+    /// Whether something was repaired since the first of those was taken in.
+    repaired: bool,
 }
 
 impl Default for Repairs {
     fn default() -> Self {
         Self {
             writes: VecDeque::new(),
-            unrepaired: None,
             last_repair: None,
             tokens: BURST,
             refilled: Instant::now(),
             waiting: Vec::new(),
+            taken: Vec::new(),
+            repaired: false,
         }
     }
 }
@@ -81,28 +114,52 @@ impl Repairs {
         may
     }
 
-    fn remember(&mut self, now: Instant, writer: String, what: String) {
-        self.writes.retain(|(at, ..)| now.saturating_duration_since(*at) < REMEMBERED_FOR);
-        if let Some((at, .., times)) =
-            self.writes.iter_mut().find(|(_, by, did, _)| *by == writer && *did == what)
-        {
-            *at = now;
-            *times += 1;
+    fn remember(&mut self, now: Instant, foreign: &Foreign) {
+        self.writes.retain(|write| now.saturating_duration_since(write.at) < REMEMBERED_FOR);
+        if let Some(write) = self.writes.iter_mut().find(|write| write.is(foreign)) {
+            write.at = now;
+            write.times += 1;
+            write.standing = Standing::Open;
             return;
         }
         if self.writes.len() == REMEMBERED {
             self.writes.pop_front();
         }
-        self.writes.push_back((now, writer, what, 1));
+        self.writes.push_back(Remembered {
+            at: now,
+            writer: foreign.writer.clone(),
+            what: foreign.touch.to_string(),
+            times: 1,
+            standing: Standing::Open,
+        });
     }
 
-    /// Notes how long a repair took, if this step was one.
-    pub(super) fn settled(&mut self, settled: &Settled) {
-        if settled.wrote()
-            && let Some(since) = self.unrepaired.take()
-        {
-            self.last_repair = Some(since.elapsed());
+    /// A step is over; `left` says whether something is still not as wanted. Answers what turned
+    /// out to be repaired.
+    fn settled(&mut self, settled: &Settled, left: bool) -> Vec<ForeignWrite> {
+        self.repaired |= settled.repaired > 0 || settled.built;
+        if settled.step != Step::Converged || left {
+            return Vec::new();
         }
+        let taken = std::mem::take(&mut self.taken);
+        let repaired = std::mem::take(&mut self.repaired);
+        if repaired && let Some(first) = taken.iter().map(|write| write.at).min() {
+            self.last_repair = Some(first.elapsed());
+        }
+        let waiting = &self.waiting;
+        for write in &mut self.writes {
+            let more = waiting.iter().any(|other| write.is(&other.foreign));
+            if !more && taken.iter().any(|other| write.is(&other.foreign)) {
+                write.standing = if repaired { Standing::Repaired } else { Standing::Nothing };
+            }
+        }
+        if repaired { taken } else { Vec::new() }
+    }
+
+    /// Who wrote what was repaired.
+    pub(super) fn repaired(&self) -> impl Iterator<Item = &str> {
+        let repaired = self.writes.iter().filter(|write| write.standing == Standing::Repaired);
+        repaired.map(|write| &*write.writer)
     }
 
     /// One finding for each writer and kind of write.
@@ -110,13 +167,21 @@ impl Repairs {
         let took = self.last_repair.map_or_else(String::new, |took| {
             format!("; the last repair was done {:.1} ms after the event", took.as_secs_f64() * 1e3)
         });
+        let standing = |standing| match standing {
+            Standing::Open => "not repaired yet".to_owned(),
+            Standing::Repaired => format!("repaired{took}"),
+            Standing::Nothing => "nothing of it is left".to_owned(),
+        };
         self.writes
             .iter()
-            .map(|(_, writer, what, times)| Finding {
+            .map(|Remembered { writer, what, times, standing: now, .. }| Finding {
                 code: FindingCode::ForeignWrite,
                 severity: Severity::Warning,
                 subject: "table inet netkeep".into(),
-                message: format!("{writer} {what}, {times} times in the last hour; repaired{took}"),
+                message: format!(
+                    "{writer} {what}, {times} times in the last hour; {}",
+                    standing(*now)
+                ),
                 evidence: vec![writer.clone()],
                 advice: "stop that program from writing to the table inet netkeep (for example by \
                          `nft flush ruleset`)"
@@ -151,7 +216,7 @@ impl Agent {
             self.check_generation();
             return;
         }
-        self.repairs.remember(now, writer.clone(), touch.to_string());
+        self.repairs.remember(now, &write.foreign);
         tracing::warn!(%writer, %touch, "another writer touched the table inet netkeep");
         self.repairs.waiting.push(write);
         self.repair(now);
@@ -161,16 +226,27 @@ impl Agent {
     pub(super) fn repair(&mut self, now: Instant) {
         while !self.repairs.waiting.is_empty() && self.repairs.may_repair(now) {
             let write = self.repairs.waiting.remove(0);
-            self.repairs.unrepaired.get_or_insert(write.at);
-            self.metrics.drift(&write.foreign.touch);
             match &write.foreign.touch {
                 Touch::ElementsGone(keys) => self.keeper.lost(keys, &write.foreign.writer),
                 Touch::Other(_) | Touch::Unknown => {
                     // One look covers everything that waits.
-                    self.repairs.waiting.clear();
+                    let covered = std::mem::take(&mut self.repairs.waiting);
+                    self.repairs.taken.extend(covered);
                     self.look_again(&write.foreign.writer);
                 }
             }
+            self.repairs.taken.push(write);
+        }
+    }
+
+    /// Tells and counts what a step repaired.
+    pub(super) fn repaired(&mut self, settled: &Settled) {
+        if self.repairs.taken.is_empty() {
+            return;
+        }
+        let left = self.keeper.has_drift();
+        for write in self.repairs.settled(settled, left) {
+            self.metrics.drift(&write.foreign.touch);
         }
     }
 }

@@ -40,7 +40,8 @@ impl Agent {
     fn health(&self) -> Json {
         let trouble = self.keeper.trouble();
         let in_sync = !self.keeper.core().awaits_sync();
-        let (hold, problems) = self.keeper.source_health();
+        let hold = self.keeper.hold();
+        let problems = self.keeper.source_problems();
         let unavailable =
             problems.iter().filter(|finding| finding.code == FindingCode::SourceUnavailable);
         let source: Vec<&str> = unavailable.map(|finding| &*finding.message).collect();
@@ -52,7 +53,7 @@ impl Agent {
             "healthy": alive && !self.held.too_long(now),
             "ready": trouble.is_none() && in_sync && self.converged,
             "inSync": in_sync,
-            "hold": hold.map(|hold| &hold.reason),
+            "hold": hold.as_ref().map(|hold| &hold.reason),
             "heldSeconds": hold.and(self.held.lasts(now)).map(|lasts| lasts.as_secs()),
             "source": source,
             "trouble": trouble,
@@ -94,7 +95,8 @@ impl Agent {
         let mut findings = self.keeper.findings();
         findings.extend(self.repairs.findings());
         findings.extend(self.on_node.iter().cloned());
-        findings.extend(self.publish_trouble.iter().map(|trouble| {
+        let unpublished = self.publish_trouble.iter().chain(&self.api_trouble);
+        findings.extend(unpublished.map(|trouble| {
             Finding {
                 code: FindingCode::PublishFailed,
                 severity: Severity::Error,

@@ -24,6 +24,10 @@ impl Driver for Scripted {
         Ok(Observed { generation: 0, structure: Structure::Intact, elements: Vec::new() })
     }
 
+    fn structure(&mut self) -> Result<Structure, DriverError> {
+        Ok(Structure::Intact)
+    }
+
     fn apply(&mut self, transaction: Transaction<'_>) -> Result<(), CommitError> {
         if let Some(error) = self.errors.pop() {
             return Err(error);
@@ -126,11 +130,32 @@ fn a_new_table_is_shown_to_packets_with_its_last_transaction() {
 #[test]
 fn a_mended_table_carries_packets_from_the_first_transaction() {
     let mut kernel = Scripted::default();
+    let mut changes: Vec<_> = (1..=1_500).map(|port| add(port, &format!("pod-{port}"))).collect();
+    if let Change::Element { before, after, .. } = &mut changes[0] {
+        *before = *after;
+    }
+    changes.insert(0, structure(ChangeOp::Replace));
+    perform(&mut kernel, &plan(changes));
+    assert_eq!(kernel.parts, [Some(Part::Whole), None]);
+}
+
+#[test]
+fn a_table_in_the_place_of_another_has_all_its_elements_from_the_first_transaction() {
+    let mut kernel = Scripted { refused_ports: vec![700], ..Scripted::default() };
     let changes = std::iter::once(structure(ChangeOp::Replace))
         .chain((1..=1_500).map(|port| add(port, &format!("pod-{port}"))))
         .collect();
-    perform(&mut kernel, &plan(changes));
-    assert_eq!(kernel.parts, [Some(Part::Whole), None]);
+    let report = perform(&mut kernel, &plan(changes));
+    assert_eq!((kernel.parts, kernel.sizes), (vec![Some(Part::Whole)], vec![1_499]));
+    assert_eq!(report.refused.len(), 1);
+}
+
+#[test]
+fn a_table_that_the_kernel_refuses_to_mend_is_looked_at_again() {
+    let unmendable = CommitError::Unmendable { message: "busy".into() };
+    let mut kernel = Scripted { errors: vec![unmendable], ..Scripted::default() };
+    let report = perform(&mut kernel, &plan(vec![structure(ChangeOp::Replace)]));
+    assert!(matches!(report.progress, Progress::Observe(why) if why.contains("busy")));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Invariants: elements of the same kind that stand together travel in one message; a refusal is
 //! traced back to the change that caused it; with the owner flag on our side a newer generation is
-//! another table's and costs one more send, not a new look.
+//! another table's and costs one more send, not a new look; a table that stands is claimed before it
+//! is mended; one that the kernel refuses to mend is told as such, and built anew after the next look.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use nfnl::{
     Batch, BatchError, ChainId, Denied, ElementRef, Errno, Rejection, SetId, TableFlags, TableId,
 };
 
-use super::{Hold, NftDriver, TableOwnership, codec, observe, protected, schema};
+use super::{Hold, Mending, NftDriver, TableOwnership, codec, observe, protected, schema};
 use crate::driver::{CommitError, DriverError, Part, Transaction};
 
 /// How often a commit is sent again because other tables moved the generation.
@@ -78,9 +79,47 @@ impl NftDriver {
         self.account();
         let mut buffers = std::mem::take(&mut self.batch);
         buffers.encode(transaction.changes);
-        let result = self.send(transaction, &mut buffers);
+        let result = self
+            .claim_before_mending(transaction.structure, &mut buffers)
+            .and_then(|()| self.send(transaction, &mut buffers));
         self.batch = buffers;
         result
+    }
+
+    /// Whether this builds on a table that stands.
+    const fn mends(&self, structure: Option<Part>) -> bool {
+        structure.is_some() && self.leftovers.table && !self.leftovers.unusable
+    }
+
+    /// The kernel takes no base chain in the transaction that takes over a table nobody owns
+    /// (`__NFT_TABLE_F_UPDATE` in `nf_tables_addchain` of `nf_tables_api.c`): the claim is a
+    /// transaction of its own then. Elements do not mind, and take it along.
+    fn claim_before_mending(
+        &mut self,
+        structure: Option<Part>,
+        buffers: &mut Buffers,
+    ) -> Result<(), CommitError> {
+        let protect = self.options.ownership == TableOwnership::Exclusive && self.protects;
+        if !protect || self.hold == Hold::Ours || !self.mends(structure) {
+            return Ok(());
+        }
+        let batch = &mut buffers.batch;
+        batch.clear();
+        buffers.runs.clear();
+        batch.add(&schema::table(protected())).map_err(unencodable)?;
+        buffers.preamble = batch.len();
+        batch.expect_generation(self.generation);
+        match self.socket.commit(batch) {
+            Ok(()) => {
+                self.committed(None, true);
+                Ok(())
+            }
+            Err(BatchError::Rejected(all)) if unprotectable(&all, buffers) => {
+                self.protects = false;
+                Ok(())
+            }
+            Err(error) => Err(meaning(error, buffers)),
+        }
     }
 
     fn send(
@@ -89,9 +128,7 @@ impl NftDriver {
         buffers: &mut Buffers,
     ) -> Result<(), CommitError> {
         for _ in 0..RESENDS_MAX {
-            let claims = self.fill(transaction.structure, buffers).map_err(|source| {
-                CommitError::StructureRejected { message: format!("cannot be encoded: {source}") }
-            })?;
+            let claims = self.fill(transaction.structure, buffers).map_err(unencodable)?;
             if buffers.batch.is_empty() {
                 return Ok(());
             }
@@ -112,10 +149,29 @@ impl NftDriver {
                 Err(BatchError::Rejected(all)) if claims && unprotectable(&all, buffers) => {
                     self.protects = false;
                 }
+                Err(BatchError::Rejected(all)) if self.mends(transaction.structure) => {
+                    let structural = all.first().filter(|first| buffers.run(first).is_none());
+                    return Err(match structural {
+                        Some(first) => self.refused_to_mend(first),
+                        None => meaning(BatchError::Rejected(all), buffers),
+                    });
+                }
                 Err(error) => return Err(meaning(error, buffers)),
             }
         }
         Err(CommitError::Stale)
+    }
+
+    /// What the kernel does not hold as we thought is looked at again, once. A table in which
+    /// something stands in our way that we cannot take out is not mended a second time.
+    fn refused_to_mend(&mut self, rejection: &Rejection) -> CommitError {
+        if surprised(rejection) && self.mending == Mending::Possible {
+            self.mending = Mending::Doubtful;
+            return CommitError::Stale;
+        }
+        let message = rejection.to_string();
+        self.mending = Mending::Refused(message.clone());
+        CommitError::Unmendable { message }
     }
 
     /// Fills the batch; answers whether it claims the table.
@@ -181,6 +237,7 @@ impl NftDriver {
         // (`nft_base_seq_inc`).
         self.generation = self.generation.wrapping_add(1).max(1);
         if structure.is_some() {
+            self.mending = Mending::Possible;
             self.leftovers = observe::Leftovers { table: true, ..Default::default() };
         }
         if claims {
@@ -200,6 +257,15 @@ impl NftDriver {
     }
 }
 
+fn unencodable(source: TooLong) -> CommitError {
+    CommitError::StructureRejected { message: format!("cannot be encoded: {source}") }
+}
+
+/// The kernel does not hold what we thought it did: that is no fault of the change.
+fn surprised(rejection: &Rejection) -> bool {
+    [Errno::NOT_FOUND, Errno::EXISTS, Errno::BUSY].contains(&rejection.errno)
+}
+
 /// The kernel does not take the flags: it is older than it says, or the table was made without.
 fn unprotectable(rejections: &[Rejection], buffers: &Buffers) -> bool {
     rejections.first().is_some_and(|first| {
@@ -209,6 +275,12 @@ fn unprotectable(rejections: &[Rejection], buffers: &Buffers) -> bool {
 }
 
 impl Buffers {
+    /// The changes of the transaction that a refused change of the batch stands for; none for one of
+    /// the structure.
+    fn run(&self, rejection: &Rejection) -> Option<&Range<usize>> {
+        self.runs.get(rejection.change.checked_sub(self.preamble)?)
+    }
+
     /// By how many elements the maps grow.
     fn growth(&self) -> isize {
         self.elements
@@ -321,11 +393,8 @@ fn meaning(error: BatchError, buffers: &Buffers) -> CommitError {
         }
         other => return CommitError::Failed(failure(other)),
     };
-    // The kernel does not hold what we thought it did: that is no fault of the change.
-    let surprised = [Errno::NOT_FOUND, Errno::EXISTS, Errno::BUSY].contains(&rejection.errno);
-    let run = rejection.change.checked_sub(buffers.preamble).and_then(|at| buffers.runs.get(at));
-    match run {
-        _ if surprised => CommitError::Stale,
+    match buffers.run(&rejection) {
+        _ if surprised(&rejection) => CommitError::Stale,
         None => CommitError::StructureRejected { message: rejection.to_string() },
         Some(run) => CommitError::Rejected {
             index: run.start + rejection.element.unwrap_or(0).min(run.len().saturating_sub(1)),

@@ -58,6 +58,15 @@ pub(super) fn structure(found: &Found, map_size: u32, protect: bool) -> Structur
     }
 }
 
+/// Maps that have the name of one of ours and another type.
+pub(super) fn of_other_types(found: &[Set]) -> Vec<MapName> {
+    let other = |set: &Set| {
+        let wanted = schema::sets(0).into_iter().find(|wanted| wanted.name == set.name)?;
+        type_difference(set, &wanted).and_then(|_| MapName::parse(&set.name))
+    };
+    found.iter().filter_map(other).collect()
+}
+
 fn type_difference(found: &Set, wanted: &Set) -> Option<String> {
     // The kernel marks concatenated sets by itself on some versions.
     let kind = |set: &Set| (set.flags.bits() & !SetFlags::CONCAT.bits(), set.timeout_ms);

@@ -8,7 +8,7 @@ use nfnl::{ElementRef, Error, Set, SetId, Socket, TableFlags, TableId};
 
 use super::compare::{self, Found};
 use super::owners::OwnerIndex;
-use super::{Hold, NftDriver, TableOwnership, codec, schema};
+use super::{Hold, Mending, NftDriver, TableOwnership, codec, schema};
 use crate::driver::{DriverError, Observed, ReadBack, Structure};
 
 /// What is in the table and has to go when its structure is built.
@@ -42,6 +42,7 @@ impl NftDriver {
         self.generation = generation.id;
         let Some(found) = look.found else {
             self.hold = Hold::Nobodys;
+            self.mending = Mending::Possible;
             self.leftovers = Leftovers::default();
             self.population = 0;
             return Ok(Observed {
@@ -56,8 +57,7 @@ impl NftDriver {
             }
             _ => Hold::Nobodys,
         };
-        let protect = self.options.ownership == TableOwnership::Exclusive && self.protects;
-        let mut structure = compare::structure(&found, self.options.map_size, protect);
+        let mut structure = self.compared(&found);
         let anew = |structure: &Structure| {
             matches!(structure, Structure::TooSmall(_) | Structure::Unusable(_))
         };
@@ -72,7 +72,14 @@ impl NftDriver {
                 _ => Structure::Damaged(strange.collect()),
             };
         }
+        structure = self.as_it_can_be_mended(structure);
         let unusable = anew(&structure);
+        // What a map of another type holds means something else.
+        let foreign_types: Vec<MapName> =
+            if unusable { compare::of_other_types(&found.sets) } else { Vec::new() };
+        let mut elements = look.elements;
+        elements.retain(|(key, ..)| !foreign_types.contains(&key.map()));
+        self.population = if unusable { 0 } else { elements.len() };
         self.leftovers = Leftovers {
             table: true,
             unusable,
@@ -85,10 +92,36 @@ impl NftDriver {
                 .collect(),
             elements: look.strange,
         };
-        // Elements of a table that is built anew go with it.
-        let elements = if unusable { Vec::new() } else { look.elements };
-        self.population = elements.len();
         Ok(Observed { generation: generation.id, structure, elements })
+    }
+
+    /// The structure alone, without what follows from it for the next commit.
+    pub(super) fn look_at_structure(&mut self) -> Result<Structure, DriverError> {
+        let (found, _) = self
+            .socket
+            .read_consistent(read_structure)
+            .map_err(failed("reading the structure of the table inet netkeep"))?;
+        Ok(found.map_or(Structure::Absent, |found| self.compared(&found)))
+    }
+
+    fn compared(&self, found: &Found) -> Structure {
+        let protect = self.options.ownership == TableOwnership::Exclusive && self.protects;
+        compare::structure(found, self.options.map_size, protect)
+    }
+
+    /// What the kernel refused to mend is built anew.
+    fn as_it_can_be_mended(&mut self, structure: Structure) -> Structure {
+        match (structure, &self.mending) {
+            (Structure::Damaged(mut what), Mending::Refused(why)) => {
+                what.push(format!("the kernel refuses to mend it: {why}"));
+                Structure::Unusable(what)
+            }
+            (Structure::Damaged(what), _) => Structure::Damaged(what),
+            (structure, _) => {
+                self.mending = Mending::Possible;
+                structure
+            }
+        }
     }
 
     /// Reads the elements one by one.
@@ -153,13 +186,9 @@ pub(super) fn set_id(map: MapName) -> SetId {
 /// One look. Whoever calls compares the generation before and after: parts need not do so again.
 fn read(socket: &mut Socket) -> Result<Look, Error> {
     let nothing = Look { found: None, elements: Vec::new(), strange: Vec::new() };
-    let id = TableId::new(schema::FAMILY, schema::TABLE);
-    let Some(table) = socket.table(&id)? else { return Ok(nothing) };
-    let sets = socket.sets(schema::FAMILY, Some(schema::TABLE))?;
-    let chains = socket.chains(schema::FAMILY, Some(schema::TABLE))?;
-    let rules = socket.rules(schema::FAMILY, Some(schema::TABLE), None)?;
+    let Some(found) = read_structure(socket)? else { return Ok(nothing) };
     let ours = |set: &Set| Some((MapName::parse(&set.name)?, set.count));
-    let maps: Vec<(MapName, Option<u32>)> = sets.iter().filter_map(ours).collect();
+    let maps: Vec<(MapName, Option<u32>)> = found.sets.iter().filter_map(ours).collect();
     let mut taken = Taken::with_room(&maps);
     for (map, count) in maps {
         // An empty hash costs its dump a walk over all of its buckets.
@@ -169,7 +198,16 @@ fn read(socket: &mut Socket) -> Result<Look, Error> {
         }
     }
     let Taken { elements, strange, .. } = taken;
-    Ok(Look { found: Some(Found { table, sets, chains, rules }), elements, strange })
+    Ok(Look { found: Some(found), elements, strange })
+}
+
+fn read_structure(socket: &mut Socket) -> Result<Option<Found>, Error> {
+    let id = TableId::new(schema::FAMILY, schema::TABLE);
+    let Some(table) = socket.table(&id)? else { return Ok(None) };
+    let sets = socket.sets(schema::FAMILY, Some(schema::TABLE))?;
+    let chains = socket.chains(schema::FAMILY, Some(schema::TABLE))?;
+    let rules = socket.rules(schema::FAMILY, Some(schema::TABLE), None)?;
+    Ok(Some(Found { table, sets, chains, rules }))
 }
 
 /// Elements while they are being read.

@@ -59,6 +59,17 @@ pub struct Published {
     pub pod: PodRef,
     /// The annotation's value; `None` if the file asks for its removal.
     pub annotation: Option<String>,
+    /// Who wrote it.
+    pub author: Author,
+}
+
+/// Who wrote what a published file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// We did: perhaps a while ago, and have promised something else since.
+    Us,
+    /// Somebody else, after us.
+    Another,
 }
 
 /// Everything found at the start.

@@ -186,8 +186,13 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let path = self.directory.join(FILE);
-        self.file.write_all(&self.pending).map_err(fail("write", &path))?;
+        if let Err(error) = self.file.write_all(&self.pending) {
+            // A part of it may be in the file, up to the middle of a line.
+            if self.pending.first() != Some(&b'\n') {
+                self.pending.insert(0, b'\n');
+            }
+            return Err(fail("write", &self.directory.join(FILE))(error));
+        }
         self.pending.clear();
         Ok(())
     }

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::fs;
+use std::net::TcpListener;
 use std::sync::Arc;
 
-use model::Protocol;
-use testkit::{World, manifest_of, serve, service_for};
+use model::{IpFamily, Protocol};
+use testkit::{Pod, Service, Target, World, manifest_of, serve, service_for};
 
 const NETKEEP: &str = env!("CARGO_BIN_EXE_netkeep");
 const KEY: &str = "nodeportlocal.antrea.io";
@@ -137,4 +138,68 @@ fn a_claim_in_the_published_file_made_while_the_agent_was_down_is_honoured() {
     assert_eq!(world.who(Protocol::Tcp, 61500), "web");
     assert_eq!(world.who(Protocol::Udp, 61500), "web");
     world.published_as(WEB, |text| text == annotation(61500, 61500));
+}
+
+#[test]
+fn a_published_file_that_is_older_than_what_the_agent_has_promised_since_is_no_claim() {
+    let (mut world, _web, _servers) = world();
+    world.start();
+    let [tcp, udp] = ports(&world);
+    world.published_as(WEB, |text| text == annotation(tcp, udp));
+    world.crash();
+    // A process has the port at the next start, so the mapping moves; and the agent is killed
+    // before it can say so.
+    let taken = world.node().run(|| TcpListener::bind(("0.0.0.0", tcp)).unwrap()).unwrap();
+    world.launch(&[("NETKEEP_KILL_AT", "publish:journal-synced")]);
+    world.wait_killed();
+    drop(taken);
+    let kernel = |world: &World| {
+        let mut mappings = world.kernel_mappings();
+        mappings.retain(|mapping| mapping.pod == WEB && mapping.protocol == "tcp");
+        assert_eq!(mappings.len(), 1, "{mappings:?}");
+        mappings[0].node_port
+    };
+    let moved = kernel(&world);
+    assert_ne!(moved, tcp);
+    assert_eq!(world.published(WEB), Some(Some(annotation(tcp, udp))));
+    world.start();
+    assert_eq!(ports(&world), [moved, udp]);
+    world.published_as(WEB, |text| text == annotation(moved, udp));
+    assert_eq!(world.who(Protocol::Tcp, moved), "web");
+}
+
+#[test]
+fn what_cannot_be_published_is_told_until_it_is_whatever_else_is_published() {
+    let (mut world, web, _servers) = world();
+    let shop = Pod::new("shop/x").node("n1").label("app", "x").host_network();
+    world.folder().put(shop.ips(&[world.lab().node_ip(IpFamily::V4)]));
+    let service = Service::new("shop/x").npl().selector("app", "x");
+    world.folder().put(service.port(Protocol::Tcp, 1, Target::Number(1)));
+    // No folder can be made there.
+    let in_the_way = world.published_file("shop/x").parent().unwrap().to_owned();
+    fs::create_dir_all(in_the_way.parent().unwrap()).unwrap();
+    fs::write(&in_the_way, "mine").unwrap();
+    world.start();
+    let failed = |world: &World| world.findings("publish-failed");
+    world.until(|| match failed(&world)[..] {
+        [ref one] if one["message"].as_str().unwrap().contains("shop") => Ok(()),
+        ref other => Err(format!("{other:?}")),
+    });
+    let [tcp, _] = ports(&world);
+    // Each of these is published after the one before was told of.
+    for round in 0..3 {
+        world.folder().put(service_for("web", &BOTH[..1]));
+        world.published_as(WEB, |text| !text.contains("udp") && text.contains(&tcp.to_string()));
+        assert_eq!(failed(&world).len(), 1, "round {round}");
+        world.folder().put(service_for("web", &BOTH));
+        world.published_as(WEB, |text| text.contains("udp"));
+        assert_eq!(failed(&world).len(), 1, "round {round}");
+    }
+    fs::remove_file(&in_the_way).unwrap();
+    world.published_as("shop/x", |text| text.contains("\"podPort\":1"));
+    world.until(|| match failed(&world)[..] {
+        [] => Ok(()),
+        ref other => Err(format!("{other:?}")),
+    });
+    assert_eq!(web.name(), "web");
 }

@@ -11,7 +11,7 @@ use model::{Event, Object, ObjectKind, Pod, Uid};
 use plan::{Annotation, Publication};
 
 use super::{Keeper, Outlet, PodName};
-use crate::publish::{Patch, PodRef, Published};
+use crate::publish::{Author, Patch, PodRef, Published};
 
 impl<D: Driver> Keeper<D> {
     /// Tells what was published before we started. To be called before the first objects.
@@ -92,8 +92,13 @@ impl<D: Driver> Keeper<D> {
             }
         }
         let Some(published) = self.published.remove(&uid) else { return };
-        if unchanged && published.annotation.is_some() {
-            pod.npl_annotation = published.annotation.map(Into::into);
+        if unchanged && let Some(text) = published.annotation {
+            if published.author == Author::Us {
+                // Killed before we published what we had promised by then, the file is older than
+                // the journal: it is no claim that somebody made.
+                self.core.remember_annotation(&uid, &text);
+            }
+            pod.npl_annotation = Some(text.into());
         } else if published.annotation.as_deref() != pod.npl_annotation.as_deref() {
             // The object may say by itself what is true; the file says something else.
             self.core.doubt_published(&uid);

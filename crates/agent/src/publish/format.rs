@@ -6,10 +6,14 @@ use std::hash::{DefaultHasher, Hasher};
 use manifest::{Found, Limits, Parsed};
 use model::Object;
 
-use super::{PodRef, Published};
+use super::places::fnv1a_64;
+use super::{Author, PodRef, Published};
 
 /// The annotation that is published.
 const ANNOTATION: &str = "nodeportlocal.antrea.io";
+
+/// How the line begins that tells our own word.
+const SIGNED: &str = "# as netkeep wrote it: ";
 
 /// The text that says this.
 pub(super) fn render(pod: &PodRef, annotation: Option<&str>) -> String {
@@ -21,12 +25,27 @@ pub(super) fn render(pod: &PodRef, annotation: Option<&str>) -> String {
     // writing to a string does not fail
     let _ = write!(
         text,
-        "  name: {}\n  namespace: {}\n  uid: {}\n  annotations:\n    {ANNOTATION}: {value}\n",
+        "  name: {}\n  namespace: {}\n  uid: {}\n  annotations:\n    {ANNOTATION}: {value}\n{SIGNED}{:016x}\n",
         plain_or_quoted(&pod.name),
         plain_or_quoted(&pod.namespace),
         plain_or_quoted(&pod.uid.text()),
+        signature(&pod.uid.text(), annotation),
     );
     text
+}
+
+/// By which a file is known to be as we wrote it, in whichever of our lives: who alters it does not
+/// alter this. It is no secret: who may write here may as well delete.
+fn signature(uid: &str, annotation: Option<&str>) -> u64 {
+    let said = [uid, "\0", annotation.unwrap_or("\0")].concat();
+    fnv1a_64(said.as_bytes())
+}
+
+/// Who wrote what a text says.
+fn author(bytes: &[u8], uid: &str, annotation: Option<&str>) -> Author {
+    let signed = format!("{SIGNED}{:016x}", signature(uid, annotation));
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    if lines.any(|line| line == signed.as_bytes()) { Author::Us } else { Author::Another }
 }
 
 /// What a text says, or what is wrong with it.
@@ -43,7 +62,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Published, String> {
     let model::object::Meta { namespace, name, uid } = pod.meta;
     // in an object null is the empty string; here it is what removes
     let annotation = pod.npl_annotation.filter(|value| !value.is_empty()).map(Into::into);
-    Ok(Published { pod: PodRef { namespace, name, uid }, annotation })
+    let author = author(bytes, &uid.text(), annotation.as_deref());
+    Ok(Published { pod: PodRef { namespace, name, uid }, annotation, author })
 }
 
 /// Compared only within one life of the process.

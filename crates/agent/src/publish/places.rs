@@ -105,7 +105,7 @@ fn entries(folder: &Path, troubles: &mut Vec<(PathBuf, io::Error)>) -> Vec<PathB
 }
 
 /// FNV-1a with 64 bits (RFC 9923): stable across versions and machines.
-fn fnv1a_64(bytes: &[u8]) -> u64 {
+pub(super) fn fnv1a_64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -42,12 +42,37 @@ fn a_file_is_a_merge_patch_at_the_documented_place() {
         text,
         format!(
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web-0\n  namespace: shop\n  uid: \
-             uid-shop-web-0\n  annotations:\n    nodeportlocal.antrea.io: '{JSON}'\n"
+             uid-shop-web-0\n  annotations:\n    nodeportlocal.antrea.io: '{JSON}'\n# as netkeep \
+             wrote it: 84432567ac104e38\n"
         )
     );
     publisher.publish(&pod("shop", "web-0"), &Patch::Null).unwrap();
     let text = fs::read_to_string(home.path().join("published/pods/shop/web-0.yaml")).unwrap();
-    assert!(text.ends_with("    nodeportlocal.antrea.io: null\n"));
+    assert!(text.contains("    nodeportlocal.antrea.io: null\n"));
+}
+
+#[test]
+fn a_file_tells_our_word_in_whichever_life_from_what_others_made_of_it() {
+    let (home, mut publisher) = home();
+    let path = home.path().join("published/pods/shop/web-0.yaml");
+    let author = || Publisher::new(home.path()).read_all().published.remove(0).author;
+    for patch in [value(JSON), value("it's"), Patch::Null] {
+        publisher.publish(&pod("shop", "web-0"), &patch).unwrap();
+        assert_eq!(author(), Author::Us, "{patch:?}");
+    }
+    publisher.publish(&pod("shop", "web-0"), &value(JSON)).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let unsigned = text.split("# as").next().unwrap().to_owned();
+    let others = [
+        text.replace("61000", "61001"),
+        text.replace("uid-shop-web-0", "uid-of-another"),
+        text.replace(&format!("'{JSON}'"), "null"),
+        unsigned,
+    ];
+    for other in others {
+        fs::write(&path, &other).unwrap();
+        assert_eq!(author(), Author::Another, "{other}");
+    }
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) enum Outlet {
 
 /// How long after a failure the same file is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// Of so many files that cannot be written it is said so at once.
+const TOLD_MAX: usize = 20;
 
 /// How long the files of one job give way to an actor that is busy. Where processors are few, writing a
 /// thousand files takes as much of them as the thousand changes.
@@ -52,7 +54,16 @@ pub(super) fn start(
     inbox: Inbox<Agent>,
 ) -> io::Result<Sender<Job>> {
     let (sender, receiver) = mpsc::channel();
-    let thread = Thread { outlet, sync, inbox, failed: BTreeMap::new(), told: false };
+    let thread = Thread {
+        outlet,
+        sync,
+        inbox,
+        failed: BTreeMap::new(),
+        unswept: None,
+        unsynced: None,
+        retry: None,
+        told: Vec::new(),
+    };
     std::thread::Builder::new().name("publisher".into()).spawn(move || {
         priority::behind();
         thread.run(&receiver);
@@ -66,17 +77,40 @@ struct Thread {
     inbox: Inbox<Agent>,
     /// By name: what is to be said of a newer Pod takes the place of what could not be said of an
     /// older one.
-    failed: BTreeMap<PodName, (PodRef, Patch)>,
-    told: bool,
+    failed: BTreeMap<PodName, Failed>,
+    /// Files of Pods that are gone and that could not be removed.
+    unswept: Option<Unswept>,
+    /// Why the journal is not on the disk, while it is not.
+    unsynced: Option<String>,
+    /// When what failed is tried again.
+    retry: Option<Instant>,
+    /// What the agent was told last.
+    told: Vec<String>,
+}
+
+/// A file that does not say what it should.
+#[derive(Debug)]
+struct Failed {
+    pod: PodRef,
+    patch: Patch,
+    why: String,
+}
+
+/// A sweep that did not go well.
+#[derive(Debug)]
+struct Unswept {
+    pods: BTreeSet<PodName>,
+    why: Vec<String>,
 }
 
 impl Thread {
     fn run(mut self, receiver: &Receiver<Job>) {
         loop {
-            let job = if self.failed.is_empty() {
-                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                receiver.recv_timeout(RETRY)
+            let job = match self.retry {
+                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                // Also in the midst of other jobs.
+                Some(at) if at <= Instant::now() => Err(RecvTimeoutError::Timeout),
+                Some(at) => receiver.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             match job {
                 Ok(Job::Publish(patches, token)) => {
@@ -84,33 +118,41 @@ impl Thread {
                     drop(token);
                 }
                 Ok(Job::Sweep(pods)) => {
-                    if let Outlet::Files(publisher) = &mut self.outlet {
-                        let trouble = publisher.sweep(&pods);
-                        self.tell(trouble.iter().map(|error| told(error)).collect());
-                    }
+                    self.sweep(pods);
+                    self.tell();
                 }
                 Ok(Job::Finish(done)) => match &self.outlet {
                     Outlet::Files(_) => drop(done.send(())),
                     Outlet::Api(publisher) => publisher.finish(done),
                 },
-                Err(RecvTimeoutError::Timeout) => {
-                    let again = std::mem::take(&mut self.failed);
-                    self.publish(again.into_values().collect());
-                }
+                Err(RecvTimeoutError::Timeout) => self.try_again(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
+    fn try_again(&mut self) {
+        self.retry = None;
+        // Each stays until it is done: a file that is only tried again is no better yet.
+        let failed = self.failed.values().map(|failed| (failed.pod.clone(), failed.patch.clone()));
+        let failed = failed.collect();
+        if let Some(unswept) = self.unswept.take() {
+            self.sweep(unswept.pods);
+        }
+        self.publish(failed);
+    }
+
+    fn sweep(&mut self, pods: BTreeSet<PodName>) {
+        let Outlet::Files(publisher) = &mut self.outlet else { return };
+        let why: Vec<String> = publisher.sweep(&pods).iter().map(|error| told(error)).collect();
+        self.unswept = (!why.is_empty()).then_some(Unswept { pods, why });
+    }
+
     fn publish(&mut self, patches: Vec<(PodRef, Patch)>) {
-        let mut trouble = Vec::new();
         let give_way_until = Instant::now() + GIVE_WAY;
         self.give_way(give_way_until);
-        if let Some(file) = &self.sync
-            && let Err(error) = file.sync_data()
-        {
-            trouble.push(format!("cannot sync the journal: {error}"));
-        }
+        let synced = self.sync.as_ref().map_or(Ok(()), File::sync_data);
+        self.unsynced = synced.err().map(|error| format!("cannot sync the journal: {error}"));
         failpoint::hit("publish:journal-synced");
         for (pod, patch) in patches {
             self.give_way(give_way_until);
@@ -122,13 +164,19 @@ impl Thread {
                 }
             };
             let name = (pod.namespace.clone(), pod.name.clone());
-            self.failed.remove(&name);
-            if let Err(error) = publisher.publish(&pod, &patch) {
-                trouble.push(told(&error));
-                self.failed.insert(name, (pod, patch));
+            if let Some(unswept) = &mut self.unswept {
+                // It came, or went, after the sweep: its file is its own matter.
+                unswept.pods.insert(name.clone());
+            }
+            match publisher.publish(&pod, &patch) {
+                Ok(_) => drop(self.failed.remove(&name)),
+                Err(error) => {
+                    let why = told(&error);
+                    self.failed.insert(name, Failed { pod, patch, why });
+                }
             }
         }
-        self.tell(trouble);
+        self.tell();
     }
 
     /// Waits while the actor is busy. The API's publisher has its own thread, and its own pace.
@@ -139,10 +187,20 @@ impl Thread {
         }
     }
 
-    /// Says what is wrong, and once that nothing is any more.
-    fn tell(&mut self, trouble: Vec<String>) {
-        if !trouble.is_empty() || self.told {
-            self.told = !trouble.is_empty();
+    /// Says what is wrong for as long as it is, whatever else goes well.
+    fn tell(&mut self) {
+        let failed = self.failed.values().map(|failed| &failed.why);
+        let unswept = self.unswept.iter().flat_map(|unswept| &unswept.why);
+        let all = self.unsynced.iter().chain(unswept).chain(failed);
+        let trouble: Vec<String> = all.take(TOLD_MAX).cloned().collect();
+        let unfinished = !self.failed.is_empty() || self.unswept.is_some();
+        if unfinished {
+            self.retry.get_or_insert_with(|| Instant::now() + RETRY);
+        } else {
+            self.retry = None;
+        }
+        if trouble != self.told {
+            self.told.clone_from(&trouble);
             let _ = self.inbox.send(Input::Published(trouble));
         }
     }

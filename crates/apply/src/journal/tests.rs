@@ -109,3 +109,23 @@ fn a_state_directory_that_cannot_be_written_says_which() {
     let error = Journal::open(&file.join("state")).unwrap_err();
     assert!(error.to_string().contains("file/state"), "{error}");
 }
+
+#[test]
+fn what_could_not_be_written_is_written_whole_with_the_next_try() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(dir.path()).unwrap();
+    journal.lease(lease("a", 61_000));
+    let good = std::mem::replace(
+        &mut journal.file,
+        File::options().append(true).open("/dev/full").unwrap(),
+    );
+    journal.write().unwrap_err();
+    journal.write().unwrap_err();
+    // A full disk takes the beginning of a line.
+    fs::write(dir.path().join(FILE), r#"{"lease":{"uid":"a","#).unwrap();
+    journal.file = good;
+    journal.lease(lease("b", 61_001));
+    journal.write().unwrap();
+    let remembered = Journal::read(dir.path()).unwrap();
+    assert_eq!(remembered.leases, [lease("a", 61_000), lease("b", 61_001)]);
+}

@@ -43,8 +43,8 @@ use super::{Freshness, ObjectName, SourceMessage};
 
 /// How long nothing more may go before a deletion is told.
 const QUIET: Duration = Duration::from_millis(50);
-/// How long nothing at all may happen after the folder was unavailable: files come back one by one,
-/// perhaps over a network.
+/// How long no further file may come after the folder was unavailable: files come back one by one,
+/// perhaps over a network. That one is written again is no sign of more to come.
 const QUIET_AFTER_OUTAGE: Duration = Duration::from_secs(1);
 /// A folder from which something goes all the time delays a deletion by this much at most.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,6 +121,8 @@ pub struct DirSource {
     /// Files that are being written, and when they are read even so.
     writing: BTreeMap<PathBuf, Instant>,
     waiting: Option<Waiting>,
+    /// Files that have come back since the folder was unavailable, while more may.
+    returned: BTreeSet<Arc<Path>>,
     /// Whether the folder was unavailable when it was last looked at.
     was_unavailable: bool,
     /// What the last message said besides events.
@@ -176,6 +178,7 @@ impl DirSource {
             listed: false,
             writing: BTreeMap::new(),
             waiting: None,
+            returned: BTreeSet::new(),
             was_unavailable: false,
             told: None,
             mounts: File::open("/proc/self/mountinfo").ok(),
@@ -351,8 +354,20 @@ impl DirSource {
             self.waiting = None;
             return Vec::new();
         }
+        let came = self.contents.take_came();
         if std::mem::take(&mut self.was_unavailable) {
             self.waiting = Some(Waiting::new(now, QUIET_AFTER_OUTAGE));
+            self.returned.clear();
+        }
+        match &mut self.waiting {
+            Some(waiting) if waiting.quiet == QUIET_AFTER_OUTAGE => {
+                let before = self.returned.len();
+                self.returned.extend(came);
+                if self.returned.len() > before {
+                    waiting.until = now + waiting.quiet;
+                }
+            }
+            _ => self.returned.clear(),
         }
         if !self.listed && self.is_coming_back(now) {
             // a list of what came first would lack what comes next
@@ -385,11 +400,18 @@ impl DirSource {
     fn deletions(&self, now: Instant) -> Deletions {
         match self.waiting {
             Some(Waiting { at_most, .. }) if now >= at_most => Deletions::Tell,
-            Some(Waiting { until, .. }) if now >= until && self.writing.is_empty() => {
+            Some(Waiting { until, .. }) if now >= until && !self.is_being_written() => {
                 Deletions::Tell
             }
             _ => Deletions::Later,
         }
+    }
+
+    /// Whether a file that is being written keeps deletions waiting: what is gone may come in it.
+    /// After an outage only one that has not come back yet does.
+    fn is_being_written(&self) -> bool {
+        let coming_back = self.waiting.is_some_and(|waiting| waiting.quiet == QUIET_AFTER_OUTAGE);
+        self.writing.keys().any(|file| !(coming_back && self.returned.contains(file.as_path())))
     }
 
     /// Whether the folder was unavailable and its files may not all be back.

@@ -63,6 +63,8 @@ pub(super) struct Contents {
     orphans: BTreeSet<Arc<ObjectName>>,
     /// Objects in more than one file.
     contested: BTreeSet<Arc<ObjectName>>,
+    /// Files that were not known before, until they are asked for.
+    came: BTreeSet<Arc<Path>>,
     /// Objects just read, until they are told of.
     fresh: BTreeMap<(Arc<ObjectName>, Arc<Path>), Box<Object>>,
 }
@@ -78,6 +80,11 @@ impl Contents {
     /// The files known, in order.
     pub(super) fn files(&self) -> impl Iterator<Item = &Arc<Path>> {
         self.files.keys()
+    }
+
+    /// The files that were not known when this was asked last.
+    pub(super) fn take_came(&mut self) -> BTreeSet<Arc<Path>> {
+        std::mem::take(&mut self.came)
     }
 
     pub(super) fn signature(&self, file: &Path) -> Option<Signature> {
@@ -119,6 +126,9 @@ impl Contents {
     pub(super) fn fail(&mut self, file: &Path, holds: Holds, message: &str) {
         let file: Arc<Path> = file.into();
         self.troubled.insert(Arc::clone(&file));
+        if !self.files.contains_key(&file) {
+            self.came.insert(Arc::clone(&file));
+        }
         let state = self.files.entry(Arc::clone(&file)).or_default();
         state.signature = None;
         if !state.ever_read {
@@ -142,9 +152,12 @@ impl Contents {
         items: Vec<Item>,
         summary: &Summary,
     ) {
-        let file = match self.files.get_key_value(file) {
-            Some((file, _)) => Arc::clone(file),
-            None => file.into(),
+        let file = if let Some((file, _)) = self.files.get_key_value(file) {
+            Arc::clone(file)
+        } else {
+            let file: Arc<Path> = file.into();
+            self.came.insert(Arc::clone(&file));
+            file
         };
         let mut state = self.files.remove(&file).unwrap_or_default();
         state.signature = Some(signature);

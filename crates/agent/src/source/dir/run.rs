@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::ReadFlags;
 
 use super::watches::Notice;
-use super::{DirSource, QUIET_AFTER_OUTAGE, Reread, SourceMessage, Told, tree};
+use super::{DirSource, QUIET, Reread, SourceMessage, Told, tree};
 
 /// A file that is written to and never closed is read after this time.
 const WRITING: Duration = Duration::from_secs(1);
@@ -109,18 +109,24 @@ impl DirSource {
         })
     }
 
-    /// Deletions wait longer while more goes; after an outage, while anything happens.
+    /// Deletions wait longer while more goes.
     fn prolong(&mut self, notices: &[Notice], now: Instant) {
-        let Some(waiting) = &mut self.waiting else { return };
         let gone = ReadFlags::DELETE | ReadFlags::MOVED_FROM;
         let more = notices.iter().any(|notice| match notice {
-            Notice::Name { flags, .. } => flags.intersects(gone),
+            Notice::Name { path, flags } => flags.intersects(gone) && self.may_hold_objects(path),
             Notice::Overflow | Notice::Folder => true,
             Notice::OnTheWay => false,
         });
-        if more || !notices.is_empty() && waiting.quiet == QUIET_AFTER_OUTAGE {
-            waiting.until = now + waiting.quiet;
+        if let Some(waiting) = self.waiting.as_mut().filter(|_| more) {
+            waiting.until = waiting.until.max(now + QUIET);
         }
+    }
+
+    /// Whether this is, or was, a manifest or a folder: not what editors leave for a moment.
+    fn may_hold_objects(&self, path: &Path) -> bool {
+        path.file_name().is_some_and(tree::is_manifest)
+            || self.tree.folders.contains_key(path)
+            || self.tree.skipped.contains(path)
     }
 
     /// Sleeps until something happens; for ever if nothing is pending.
@@ -150,7 +156,7 @@ impl DirSource {
         let deletions = self
             .waiting
             .filter(|_| self.unavailable().is_none())
-            .map(|waiting| if self.writing.is_empty() { waiting.until } else { waiting.at_most });
+            .map(|waiting| if self.is_being_written() { waiting.at_most } else { waiting.until });
         let blind = self.is_blind().then(|| Instant::now() + POLL);
         [writing, deletions, blind].into_iter().flatten().min()
     }

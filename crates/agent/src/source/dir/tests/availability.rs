@@ -125,6 +125,47 @@ fn a_folder_that_is_moved_away_and_back_keeps_everything_meanwhile() {
     assert_eq!((world.belief.deleted.len(), &world.belief.hold), (0, &None));
 }
 
+/// Writes a file again and again, in place and by a name that takes its place, while something is
+/// done.
+fn while_written_again<T>(file: PathBuf, text: String, during: impl FnOnce() -> T) -> T {
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = std::sync::Arc::clone(&stop);
+    let writer = std::thread::spawn(move || {
+        let beside = file.with_extension("yaml.new");
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            fs::write(&file, &text).unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+            fs::write(&beside, &text).unwrap();
+            fs::rename(&beside, &file).unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let done = during();
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    writer.join().unwrap();
+    done
+}
+
+#[test]
+fn a_file_that_is_written_again_and_again_does_not_keep_a_folder_from_coming_back() {
+    let mut world = World::new(DirOptions::default(), |_| {});
+    assert!(unavailable(&world.belief));
+    two(&world.root);
+    let file = world.root.join("b.yaml");
+    while_written_again(file, pod("b", "10.0.0.2"), || world.until_names(&["a", "b"]));
+    assert_eq!((world.belief.listed, world.belief.hold.as_deref()), (1, None));
+
+    // Neither does it keep an agent that runs from telling what is gone since.
+    let away = world.home.path().join("away");
+    fs::rename(&world.root, &away).unwrap();
+    world.until("a hold", unavailable);
+    fs::remove_file(away.join("a.yaml")).unwrap();
+    fs::rename(&away, &world.root).unwrap();
+    let file = world.root.join("b.yaml");
+    while_written_again(file, pod("b", "10.0.0.2"), || world.until_names(&["b"]));
+    assert_eq!(world.belief.deleted, ["a"]);
+}
+
 #[test]
 fn a_folder_that_is_replaced_by_another_is_read_anew() {
     let mut world = world_of_two();

@@ -8,11 +8,13 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -142,19 +144,79 @@ fn reply(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     stream.write_all(&bytes)
 }
 
-/// Listens on a path; a socket file that nobody serves any more is replaced.
-pub fn listen(path: &Path) -> io::Result<UnixListener> {
+/// Why the agent does not listen on a path.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// Another process listens there.
+    #[error("cannot listen on {}: another process does", path.display())]
+    Busy {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Something is there that is no socket of ours.
+    #[error(
+        "cannot listen on {}: {what} is there, which is left as it is; give another path, or \
+         remove it", path.display()
+    )]
+    Occupied {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// The system refused.
+    #[error("cannot listen on {}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Listens on a path. A socket that nobody serves any more is replaced, and nothing else: the path
+/// may have been mistyped.
+pub fn listen(path: &Path) -> Result<UnixListener, ListenError> {
+    let failed = |source| ListenError::Io { path: path.to_owned(), source };
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
+        fs::create_dir_all(parent).map_err(failed)?;
     }
     match UnixListener::bind(path) {
-        Err(error)
-            if error.kind() == io::ErrorKind::AddrInUse && UnixStream::connect(path).is_err() =>
-        {
-            fs::remove_file(path)?;
-            UnixListener::bind(path)
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            make_way(path)?;
+            UnixListener::bind(path).map_err(failed)
         }
-        outcome => outcome,
+        outcome => outcome.map_err(failed),
+    }
+}
+
+/// Removes a socket that nobody serves.
+fn make_way(path: &Path) -> Result<(), ListenError> {
+    let failed = |source| ListenError::Io { path: path.to_owned(), source };
+    let kind = fs::symlink_metadata(path).map_err(failed)?.file_type();
+    if !kind.is_socket() {
+        let what = match kind {
+            kind if kind.is_file() => "a file",
+            kind if kind.is_dir() => "a folder",
+            kind if kind.is_symlink() => "a symlink",
+            _ => "something that is no socket",
+        };
+        return Err(ListenError::Occupied { path: path.to_owned(), what });
+    }
+    match UnixStream::connect(path) {
+        // What the kernel says of a stream socket without a listener (unix(7)).
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        // Gone by itself meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) => {
+            let what = "a socket of another kind";
+            Err(ListenError::Occupied { path: path.to_owned(), what })
+        }
+        Err(source) => Err(failed(source)),
+        Ok(_) => Err(ListenError::Busy { path: path.to_owned() }),
     }
 }
 
@@ -211,7 +273,28 @@ mod tests {
         let path = dir.path().join("agent.sock");
         drop(listen(&path).unwrap());
         let live = listen(&path).unwrap();
-        assert_eq!(listen(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(matches!(listen(&path), Err(ListenError::Busy { .. })));
         drop(live);
+    }
+
+    #[test]
+    fn what_is_no_stale_socket_of_ours_stays_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("notes"), "mine").unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        drop(listen(&at("stale")).unwrap());
+        std::os::unix::fs::symlink("stale", at("symlink")).unwrap();
+        let datagrams = std::os::unix::net::UnixDatagram::bind(at("datagrams")).unwrap();
+        for name in ["notes", "folder", "symlink", "datagrams"] {
+            let error = listen(&at(name)).unwrap_err();
+            assert!(matches!(error, ListenError::Occupied { .. }), "{name}: {error:?}");
+            let told = error.to_string();
+            assert!(told.contains(name) && told.lines().count() == 1, "{told}");
+        }
+        assert_eq!(fs::read_to_string(at("notes")).unwrap(), "mine");
+        assert!(at("folder").is_dir() && at("datagrams").exists());
+        assert!(fs::symlink_metadata(at("symlink")).unwrap().is_symlink());
+        drop(datagrams);
     }
 }

@@ -75,6 +75,9 @@ pub enum AgentError {
     /// The folder cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),
+    /// The path of `--socket` cannot be used.
+    #[error(transparent)]
+    Socket(#[from] control::ListenError),
     /// The Kubernetes API cannot be configured.
     #[error("cannot use the Kubernetes API")]
     Api(#[from] kube::ConnectError),
@@ -227,7 +230,7 @@ fn serve_control(
         control::serve(listener, send.clone());
     }
     let listener = match &config.socket {
-        Some(path) => Some(control::listen(path).map_err(system("listen on the --socket path"))?),
+        Some(path) => Some(control::listen(path)?),
         // Nobody asked for the default path: in another namespace another agent may have it.
         None => control::listen(SOCKET_DEFAULT.as_ref())
             .inspect_err(|error| tracing::debug!(%error, "no socket at {SOCKET_DEFAULT}"))

@@ -44,7 +44,8 @@ EXAMPLES:
     netkeep plan --node n1 --source dir:./manifests
     netkeep plan --node n1 --source dir:./manifests -o json | jq '.changes[].object'
 
-EXIT CODES: 0 nothing to do, 2 there are changes, 1 error")]
+EXIT CODES: 0 nothing to do, 2 there are changes, 1 error, or no changes as far as can be told: a hold,
+as not everything could be read")]
     Plan(ReconcileArgs),
     /// Reconcile once, verify, exit
     #[command(after_help = "\

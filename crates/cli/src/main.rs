@@ -9,6 +9,7 @@ mod settings;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -17,7 +18,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    match command::run(cli.command) {
+    ended(command::run(cli.command))
+}
+
+/// How a command ended. What it could not say was not done: a script has half of an answer.
+fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    let said = output::finish().context("cannot write to standard output");
+    match outcome.and_then(|code| said.map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
             // Some parsers draw what they tell; the first line says it.
@@ -30,11 +37,14 @@ fn main() -> ExitCode {
 
 /// Help as it is; a mistake in one line, with what was probably meant.
 fn usage(error: &clap::Error) -> ExitCode {
-    let asked = !error.use_stderr();
-    if asked || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if !error.use_stderr() {
+        output::styled(&error.render().ansi().to_string());
+        return ended(Ok(ExitCode::SUCCESS));
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // Nobody may be reading any more.
         let _ = error.print();
-        return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        return ExitCode::from(2);
     }
     anstream::eprintln!("netkeep: {}", one_line(&error.to_string()));
     ExitCode::from(2)

@@ -1,10 +1,12 @@
 //! What people and scripts see: tables, findings, JSON. Colour only on a terminal (`anstream`).
 //!
-//! A closed pipe (`netkeep show npl | head`) ends the output, not the program. Rules, names and dumps
+//! A closed pipe (`netkeep show npl | head`) ends the output, not the program. Anything else that
+//! cannot be written (a full disk) makes the command fail in the end, whatever it did. Rules, names and dumps
 //! are written by others: what of them would command a terminal is shown, not done.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
@@ -20,7 +22,25 @@ pub(crate) fn print(text: &str) {
 
 /// Prints text of our own, with its colours.
 pub(crate) fn styled(text: &str) {
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    note(anstream::stdout().write_all(text.as_bytes()));
+}
+
+/// The first thing that could not be written.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // Nothing panics while it is held.
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Whether everything printed has been written.
+pub(crate) fn finish() -> io::Result<()> {
+    note(io::stdout().flush());
+    LOST.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
 }
 
 fn harmless(text: &str) -> Cow<'_, str> {

@@ -336,6 +336,62 @@ fn clients_that_connect_and_say_nothing_cost_few_files_and_keep_nobody_out() {
     drop(silent);
 }
 
+#[test]
+fn what_cannot_be_written_to_standard_output_is_an_error_of_every_command() {
+    let stage = Stage::new(NETKEEP);
+    let _web = stage.web(WEB, "10.10.0.1");
+    let _agent = stage.agent();
+    stage.programmed(2);
+    let reads = |verb: &str| -> Vec<String> {
+        stage.command(verb).get_args().map(|arg| arg.to_str().unwrap().to_owned()).collect()
+    };
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+    let directory = stage.state_dir().display().to_string();
+    let some = reads("agent").into_iter().chain(["--print-config".to_owned()]).collect();
+    let mut commands = vec![reads("plan"), some];
+    commands.extend(
+        [
+            "--help",
+            "--version",
+            "plan --help",
+            "show npl",
+            "show npl -o json",
+            "show npl --kernel",
+            "show owners",
+            "explain tcp 61000",
+            "log-level",
+            "doctor",
+            "snapshot",
+            "sweep --duplicates --backend nft",
+        ]
+        .map(words),
+    );
+    commands.push(vec!["uninstall".to_owned(), "--state-dir".to_owned(), directory]);
+    for args in commands {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(NETKEEP);
+        command.args(&args).stdout(full).stderr(Stdio::piped());
+        let output = stage.node().spawn(&mut command).unwrap().wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.contains("standard output"), "{args:?}: {told}");
+    }
+}
+
+#[test]
+fn an_agent_whose_socket_would_replace_a_file_does_not_start_and_says_so() {
+    let stage = Stage::new(NETKEEP);
+    fs::write(stage.socket(), "mine").unwrap();
+    let refused = stage.run_with_source("agent", &[]).expect_code(1);
+    assert_eq!(refused.stderr.lines().count(), 1, "{refused}");
+    assert!(
+        refused.stderr.contains("agent.sock") && refused.stderr.contains("a file"),
+        "{refused}"
+    );
+    assert_eq!(fs::read_to_string(stage.socket()).unwrap(), "mine");
+    assert_eq!(KernelTable::read(stage.node()), None);
+}
+
 /// One GET inside the node: status line and body.
 fn get(stage: &Stage, path: &str) -> Result<(String, String), String> {
     let exchange = || -> std::io::Result<String> {

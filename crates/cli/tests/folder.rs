@@ -2,6 +2,7 @@
 //! told, and once the folder is well again everything goes on by itself.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "metrics are counts")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +15,8 @@ use model::object::Phase;
 use model::{IpFamily, Protocol};
 use serde_json::Value;
 use testkit::{
-    AgentProcess, DEADLINE, KernelTable, Manifest, Stage, Steady, World, generation, manifest_of,
-    serve, service_for,
+    AgentProcess, DEADLINE, KernelTable, Manifest, Stage, Steady, World, foreign, generation,
+    manifest_of, serve, service_for,
 };
 
 const NETKEEP: &str = env!("CARGO_BIN_EXE_netkeep");
@@ -50,7 +51,8 @@ fn survives(damage: impl Fn(&Stage), code: &str, says: &str, mend: impl Fn(&Stag
     damage(&stage);
     let (code_of_plan, plan) = stage.plan();
     assert!(plan["hold"].is_string(), "{plan:#}");
-    assert_eq!((code_of_plan, &plan["changes"]), (0, &serde_json::json!([])), "{plan:#}");
+    // Nothing is to be done as far as can be told, and that is not far.
+    assert_eq!((code_of_plan, &plan["changes"]), (1, &serde_json::json!([])), "{plan:#}");
     let mut agent = stage.start();
     agent.ready(DEADLINE, || stage.ask("health").map(drop));
     let finding = stage.finding(code, |f| f["message"].as_str().unwrap().contains(says));
@@ -58,9 +60,25 @@ fn survives(damage: impl Fn(&Stage), code: &str, says: &str, mend: impl Fn(&Stag
     clients.answered(20);
     assert_eq!(KernelTable::read(stage.node()), table, "{says}: {}", agent.stderr());
     assert_eq!(stage.publications(), files);
+    // The hold is told wherever one may look, and so is what the kernel serves meanwhile.
+    let health = stage.ask("health").unwrap();
+    assert_eq!((&health["healthy"], &health["ready"]), (&true.into(), &false.into()), "{health}");
+    assert!(health["hold"].is_string(), "{health}");
+    assert_eq!(stage.metric("netkeep_on_hold") as u64, 1, "{says}");
+    assert_eq!(stage.metric("netkeep_holds_total") as u64, 1, "{says}");
+    let shown = stage.ask("npl").unwrap();
+    let shown = shown.as_array().unwrap();
+    assert_eq!(ports(shown), before, "{shown:#?}");
+    for mapping in shown {
+        assert_eq!(mapping["state"], "programmed", "{mapping}");
+    }
+    let adopted = |mapping: &&Value| mapping["reason"].as_str().unwrap().contains("no source");
+    assert!(shown.iter().filter(adopted).count() >= 2, "{shown:#?}");
 
     mend(&stage);
     stage.ready(&mut agent);
+    assert_eq!(stage.ask("health").unwrap()["hold"], Value::Null);
+    assert_eq!(stage.metric("netkeep_on_hold") as u64, 0, "{says}");
     stage.no_finding(code);
     assert_eq!(ports(&stage.programmed(4)), before);
     assert_eq!(generation(stage.node()), written, "{says}: {}", agent.stderr());
@@ -141,6 +159,49 @@ fn a_start_with_an_unreadable_file_deletes_nothing_and_recovers_by_itself() {
     };
     let reread = |stage: &Stage| fs::rename(keep(stage), file(stage)).unwrap();
     survives(unread, "source-unavailable", "", reread);
+}
+
+#[test]
+fn a_start_with_an_object_that_was_never_valid_deletes_nothing_and_recovers_by_itself() {
+    let keep = |stage: &Stage| file(stage).with_extension("kept");
+    let spoil = |stage: &Stage| {
+        fs::rename(file(stage), keep(stage)).unwrap();
+        let text = fs::read_to_string(keep(stage)).unwrap();
+        fs::write(file(stage), text.replace("8080", "70000")).unwrap();
+    };
+    let mend = |stage: &Stage| fs::rename(keep(stage), file(stage)).unwrap();
+    survives(spoil, "invalid-object", "", mend);
+}
+
+#[test]
+fn a_table_that_is_built_anew_at_a_start_without_the_folder_keeps_every_mapping() {
+    let stage = Stage::new(NETKEEP);
+    let _webs = [stage.web(WEB, "10.10.0.1"), stage.web("default/web-1", "10.10.0.2")];
+    let mut agent = stage.agent();
+    let before = ports(&stage.programmed(4));
+    let (table, port) = (KernelTable::read(stage.node()), stage.port(WEB, Protocol::Tcp));
+    agent.terminate(DEADLINE);
+    move_aside(&stage);
+    fs::remove_dir_all(stage.state_dir()).unwrap();
+    let breaks = "flush chain inet netkeep npl; delete map inet netkeep npl6";
+    testkit::eventually(DEADLINE, || {
+        foreign::nft(stage.node(), breaks).map_err(|error| error.to_string())
+    });
+    // What it holds is shown even so, and that it is not well.
+    let shown = stage.run(&["show", "npl", "--kernel", "-o", "json"]).expect_code(0).json();
+    assert_eq!(ports(shown.as_array().unwrap()), before);
+    assert!(shown.as_array().unwrap().iter().all(|m| m["state"] == "error"), "{shown:#}");
+    let mut agent = stage.start();
+    agent.ready(DEADLINE, || match KernelTable::read(stage.node()) {
+        found if found == table => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+    assert_eq!(stage.who(Protocol::Tcp, port), Ok(WEB.to_owned()));
+    assert_eq!(ports(stage.ask("npl").unwrap().as_array().unwrap()), before);
+    move_back(&stage);
+    stage.ready(&mut agent);
+    assert_eq!(ports(&stage.programmed(4)), before);
+    stage.nothing_to_do();
 }
 
 #[test]

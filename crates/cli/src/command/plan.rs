@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tracing::level_filters::LevelFilter;
 
 use crate::args::{Format, ReconcileArgs};
@@ -20,5 +20,10 @@ pub(super) fn run(args: ReconcileArgs) -> Result<ExitCode> {
         Format::Text => output::print(&::plan::render::text(&plan)),
         Format::Json => output::json(&::plan::render::json(&plan, &netns))?,
     }
-    Ok(if plan.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    if !plan.is_empty() {
+        return Ok(ExitCode::from(2));
+    }
+    let Some(hold) = &plan.hold else { return Ok(ExitCode::SUCCESS) };
+    // That nothing is to be done is not known: not everything that may ask for something was read.
+    bail!("cannot tell whether there is nothing to do: {}", hold.reason)
 }

@@ -36,10 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct OwnWrites(Arc<AtomicU32>);
 
 impl OwnWrites {
-    /// So many transactions more.
-    pub(crate) fn add(&self, transactions: usize) {
-        let more = u32::try_from(transactions).unwrap_or(u32::MAX);
-        self.0.fetch_add(more, Ordering::Relaxed);
+    /// So many commits by now.
+    pub(crate) fn note(&self, commits: u32) {
+        self.0.store(commits, Ordering::Relaxed);
     }
 
     fn count(&self) -> u32 {

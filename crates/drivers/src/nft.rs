@@ -85,6 +85,8 @@ pub struct NftDriver {
     batch: commit::Buffers,
     /// How many elements our maps hold, as far as we know.
     population: usize,
+    /// How many commits of ours the kernel took: each moved its generation by one.
+    commits: u32,
     /// The last generation whose commit was told by [`events::Watch`]; 0 before it listens.
     told: Arc<AtomicU32>,
 }
@@ -105,6 +107,7 @@ impl NftDriver {
             mending: Mending::Possible,
             batch: commit::Buffers::default(),
             population: 0,
+            commits: 0,
             told: Arc::default(),
         })
     }
@@ -112,6 +115,11 @@ impl NftDriver {
     /// The generation that everything we know belongs to.
     pub const fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// How many commits of ours the kernel took, claims of the table included.
+    pub const fn commits(&self) -> u32 {
+        self.commits
     }
 
     /// The netlink port of the socket that writes: events carry it.

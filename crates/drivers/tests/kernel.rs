@@ -430,6 +430,7 @@ fn what_the_kernel_refuses_to_mend_is_built_anew_without_a_moment_in_between() {
             let claim = u32::from(ownership == TableOwnership::Exclusive);
             let writes = driver.observe().unwrap().generation - before.generation;
             assert_eq!(writes, 1 + claim, "{ownership:?}");
+            assert_eq!(driver.commits(), writes, "{ownership:?}");
         });
     }
 }

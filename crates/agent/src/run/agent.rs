@@ -177,7 +177,7 @@ impl Agent {
         if settled.step == Step::Converged {
             self.join_events();
         }
-        self.own_writes.add(settled.transactions);
+        self.own_writes.note(self.keeper.driver().commits());
         self.announce(&settled);
         if settled.wrote() {
             let at_most = self.trim.map_or(now + TRIM_AT_MOST, |(_, at_most)| at_most);

@@ -236,6 +236,7 @@ impl NftDriver {
         // A commit that was compared with a generation makes exactly the next one; 0 is left out
         // (`nft_base_seq_inc`).
         self.generation = self.generation.wrapping_add(1).max(1);
+        self.commits = self.commits.wrapping_add(1);
         if structure.is_some() {
             self.mending = Mending::Possible;
             self.leftovers = observe::Leftovers { table: true, ..Default::default() };

@@ -61,7 +61,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             step: Step::Unsettled,
             added: 0,

@@ -77,8 +77,8 @@ pub(super) struct Repairs {
     waiting: Vec<ForeignWrite>,
     /// Taken in, and not known to be repaired.
     taken: Vec<ForeignWrite>,
-    /// Whether something was repaired since the first of those was taken in.
-    repaired: bool,
+    /// The generation after our last repair. One may be seen, and repaired, before its event comes.
+    repaired: Option<u32>,
 }
 
 impl Default for Repairs {
@@ -90,7 +90,7 @@ impl Default for Repairs {
             refilled: Instant::now(),
             waiting: Vec::new(),
             taken: Vec::new(),
-            repaired: false,
+            repaired: None,
         }
     }
 }
@@ -134,26 +134,34 @@ impl Repairs {
         });
     }
 
-    /// A step is over; `left` says whether something is still not as wanted. Answers what turned
-    /// out to be repaired.
-    fn settled(&mut self, settled: &Settled, left: bool) -> Vec<ForeignWrite> {
-        self.repaired |= settled.repaired > 0 || settled.built;
+    /// A step is over that left the kernel at a generation; `left` says whether something is still
+    /// not as wanted. Answers what turned out to be repaired.
+    fn settled(&mut self, settled: &Settled, generation: u32, left: bool) -> Vec<ForeignWrite> {
+        if settled.repaired > 0 || settled.built {
+            self.repaired = Some(generation);
+        }
         if settled.step != Step::Converged || left {
             return Vec::new();
         }
-        let taken = std::mem::take(&mut self.taken);
-        let repaired = std::mem::take(&mut self.repaired);
-        if repaired && let Some(first) = taken.iter().map(|write| write.at).min() {
+        let (repaired, undone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.taken).into_iter().partition(|write| {
+                let after = |repaired: u32| repaired.wrapping_sub(write.foreign.generation);
+                // Generations wrap.
+                self.repaired.map(after).is_some_and(|after| (1..u32::MAX / 2).contains(&after))
+            });
+        if let Some(first) = repaired.iter().map(|write| write.at).min() {
             self.last_repair = Some(first.elapsed());
         }
-        let waiting = &self.waiting;
         for write in &mut self.writes {
-            let more = waiting.iter().any(|other| write.is(&other.foreign));
-            if !more && taken.iter().any(|other| write.is(&other.foreign)) {
-                write.standing = if repaired { Standing::Repaired } else { Standing::Nothing };
-            }
+            let is_of = |all: &[ForeignWrite]| all.iter().any(|other| write.is(&other.foreign));
+            let standing = match (is_of(&self.waiting), is_of(&repaired), is_of(&undone)) {
+                (true, ..) | (_, false, false) => continue,
+                (_, true, _) => Standing::Repaired,
+                (_, _, true) => Standing::Nothing,
+            };
+            write.standing = standing;
         }
-        if repaired { taken } else { Vec::new() }
+        repaired
     }
 
     /// Who wrote what was repaired.
@@ -210,7 +218,7 @@ impl Agent {
 
     pub(super) fn foreign(&mut self, write: ForeignWrite) {
         let now = Instant::now();
-        let Foreign { writer, touch } = &write.foreign;
+        let Foreign { writer, touch, .. } = &write.foreign;
         if *touch == Touch::Unknown {
             // Our own large commits overflow the events too: the generation tells.
             self.check_generation();
@@ -241,11 +249,10 @@ impl Agent {
 
     /// Tells and counts what a step repaired.
     pub(super) fn repaired(&mut self, settled: &Settled) {
-        if self.repairs.taken.is_empty() {
-            return;
-        }
-        let left = self.keeper.has_drift();
-        for write in self.repairs.settled(settled, left) {
+        let generation = self.keeper.driver().generation();
+        // Looking for what is left costs what there is to do.
+        let left = !self.repairs.taken.is_empty() && self.keeper.has_drift();
+        for write in self.repairs.settled(settled, generation, left) {
             self.metrics.drift(&write.foreign.touch);
         }
     }
@@ -265,4 +272,54 @@ fn listen(watch: Watch, inbox: &Inbox<Agent>) -> Result<(), super::AgentError> {
             );
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(repairs: &mut Repairs, writer: &str, generation: u32) {
+        let touch = Touch::Other("wrote chain theirs".to_owned());
+        let foreign = Foreign { writer: writer.to_owned(), touch, generation };
+        repairs.remember(Instant::now(), &foreign);
+        repairs.taken.push(ForeignWrite { foreign, at: Instant::now() });
+    }
+
+    fn told(repairs: &Repairs) -> Vec<String> {
+        let told = repairs.findings().into_iter();
+        told.map(|finding| finding.message.split("; ").nth(1).unwrap().to_owned()).collect()
+    }
+
+    fn step(step: Step, repaired: usize) -> Settled {
+        Settled { step, repaired, ..Settled::new() }
+    }
+
+    #[test]
+    fn a_write_is_repaired_once_nothing_is_left_of_it_and_not_before() {
+        let mut repairs = Repairs::default();
+        taken(&mut repairs, "nft (pid 7)", 10);
+        for (step, left) in
+            [(step(Step::Failed("no".into()), 0), true), (step(Step::Converged, 1), true)]
+        {
+            assert!(repairs.settled(&step, 11, left).is_empty());
+            assert_eq!(told(&repairs), ["not repaired yet"]);
+        }
+        assert_eq!(repairs.settled(&step(Step::Converged, 0), 11, false).len(), 1);
+        assert_eq!(told(&repairs), ["repaired"]);
+        assert_eq!(repairs.repaired().collect::<Vec<_>>(), ["nft (pid 7)"]);
+        // The same once more, which undoes itself.
+        taken(&mut repairs, "nft (pid 7)", 12);
+        assert!(repairs.settled(&step(Step::Converged, 0), 13, false).is_empty());
+        assert_eq!(told(&repairs), ["nothing of it is left"]);
+    }
+
+    #[test]
+    fn a_write_that_was_repaired_before_its_event_came_counts_as_repaired() {
+        let mut repairs = Repairs::default();
+        // A look for another reason saw what it did.
+        assert!(repairs.settled(&step(Step::Converged, 1), 2, false).is_empty());
+        taken(&mut repairs, "nft (pid 7)", u32::MAX);
+        assert_eq!(repairs.settled(&step(Step::Converged, 0), 2, false).len(), 1);
+        assert_eq!(told(&repairs), ["repaired"]);
+    }
 }

@@ -47,6 +47,8 @@ pub struct Foreign {
     pub writer: String,
     /// What it did.
     pub touch: Touch,
+    /// The generation that its commit made.
+    pub generation: u32,
 }
 
 /// Listens to the kernel's events.
@@ -84,7 +86,7 @@ impl Watch {
                             (None, Some(pid)) => format!("pid {pid}"),
                             _ => "an unknown process".to_owned(),
                         };
-                        if !deliver(Foreign { writer, touch }) {
+                        if !deliver(Foreign { writer, touch, generation: generation.id }) {
                             return Ok(());
                         }
                     }
@@ -96,7 +98,7 @@ impl Watch {
                 Event::Overrun | Event::Unreadable(_) => {
                     commit = Commit::default();
                     let writer = "an unknown process".to_owned();
-                    if !deliver(Foreign { writer, touch: Touch::Unknown }) {
+                    if !deliver(Foreign { writer, touch: Touch::Unknown, generation: 0 }) {
                         return Ok(());
                     }
                 }

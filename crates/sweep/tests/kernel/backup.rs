@@ -121,14 +121,14 @@ fn sets_are_found_by_their_names_again() {
         let before = node.plain(v4(backend));
         node.sweep(backend, &matching("-A INPUT *"));
         // the numbers change places
-        node.run("ipset", &["destroy"], "");
+        node.destroy_sets();
         node.run("ipset", &["restore"], "create wanted hash:ip\ncreate first hash:ip\n");
         let restored = node.restore();
         assert_eq!(restored.impossible, []);
         assert_same_text(&node.plain(v4(backend)), &before);
         // without the set the rule is told
         node.tool(v4(backend), "", &["-F", "INPUT"], "");
-        node.run("ipset", &["destroy"], "");
+        node.destroy_sets();
         let restored = node.restore();
         assert_eq!((restored.rules.len(), restored.impossible.len()), (0, 2));
         assert_eq!(restored.impossible[0].why, "there is no IP set wanted");

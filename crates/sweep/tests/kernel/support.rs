@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netns::Namespace;
 use sweep::{Backup, Force, Options, Restored, SweepError, Swept, What};
@@ -101,6 +101,18 @@ impl Node {
     #[track_caller]
     pub(crate) fn run(&self, program: &str, args: &[&str], input: &str) -> String {
         self.try_run(program, args, input).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Destroys all IP sets. The kernel lets go of what a deleted rule of nf_tables held
+    /// in a worker, after the transaction is acknowledged
+    /// (`nf_tables_trans_destroy_work`): until then a set is "in use".
+    #[track_caller]
+    pub(crate) fn destroy_sets(&self) {
+        let end = Instant::now() + Duration::from_mins(1);
+        while let Err(error) = self.try_run("ipset", &["destroy"], "") {
+            assert!(error.contains("in use") && Instant::now() < end, "{error}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// One of iptables' programs.

@@ -13,6 +13,7 @@ use xt::Backend;
 
 use crate::{
     error::SweepError,
+    lockout::Lockout,
     select::{Picked, Referrer, Selection},
     sweep::look,
     what::{What, processes},
@@ -37,6 +38,9 @@ pub enum Refusal {
     /// Rules of others lead to chains that should go.
     #[error("{}", referred(.0))]
     Referred(Vec<Referrer>),
+    /// The node would be cut off.
+    #[error("{}", cut_off(.0))]
+    Lockout(Vec<Lockout>),
     /// A program would write them again.
     #[error("{}", running(.programs, *.elsewhere))]
     Running {
@@ -69,6 +73,20 @@ fn referred(referrers: &[Referrer]) -> String {
         many => format!(" (and {} more)", many - 1),
     };
     format!("{}{more}; take out that rule first", first.unwrap_or_default())
+}
+
+fn cut_off(lockouts: &[Lockout]) -> String {
+    let each = lockouts.iter().map(|lockout| {
+        let Lockout { family, table, chain, traffic, by, .. } = lockout;
+        format!("{family} {table} {chain} would drop {} ({by})", traffic.join(", "))
+    });
+    let mut first: Vec<&str> = lockouts.iter().map(|lockout| lockout.first.as_str()).collect();
+    first.dedup();
+    format!(
+        "this would cut the node off: {}; run first: {}; --force does it all the same",
+        each.collect::<Vec<_>>().join("; "),
+        first.join("; ")
+    )
 }
 
 fn running(programs: &[Program], elsewhere: Option<Backend>) -> String {

@@ -25,6 +25,7 @@ mod glob;
 mod guard;
 mod image;
 mod legacy;
+mod lockout;
 mod nft;
 mod place;
 mod raw;
@@ -41,6 +42,7 @@ pub use self::{
     error::SweepError,
     glob::Pattern,
     guard::{Program, Refusal, guard, programs},
+    lockout::Lockout,
     raw::Raw,
     restore::{Impossible, Restored, Returned, restore, what_is_missing},
     select::{Kept, Picked, PickedChain, Referrer, Selection, select},

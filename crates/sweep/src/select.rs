@@ -7,9 +7,13 @@ use std::collections::BTreeSet;
 
 use doctor::owners::{self, Owner};
 use serde::Serialize;
-use xt::{Chain, ChainKind, Counters, Family, Rule, Ruleset, Table, Target, text};
+use xt::{Backend, Chain, ChainKind, Counters, Family, Rule, Ruleset, Table, Target, text};
 
-use crate::what::What;
+use crate::{
+    image::Part,
+    lockout::{self, Lockout},
+    what::What,
+};
 
 /// A rule that goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -94,6 +98,8 @@ pub struct Selection {
     pub kept: Vec<Kept>,
     /// Rules that must go first: nothing can be done while there are any.
     pub referrers: Vec<Referrer>,
+    /// Traffic of the node itself that would be dropped then.
+    pub lockouts: Vec<Lockout>,
 }
 
 impl Selection {
@@ -110,13 +116,31 @@ impl Selection {
     /// The part about one table; the rest stays here.
     pub(crate) fn split_off(&mut self, family: Family, table: &str) -> Self {
         let of = |of: Family, name: &str| of == family && name == table;
-        let Self { rules, chains, kept, referrers } = self;
+        let Self { rules, chains, kept, referrers, lockouts } = self;
         Self {
             rules: rules.extract_if(.., |rule| of(rule.family, &rule.table)).collect(),
             chains: chains.extract_if(.., |chain| of(chain.family, &chain.table)).collect(),
             kept: kept.extract_if(.., |kept| of(kept.family, &kept.table)).collect(),
             referrers: referrers.extract_if(.., |rule| of(rule.family, &rule.table)).collect(),
+            lockouts: lockouts
+                .extract_if(.., |lockout| of(lockout.family, &lockout.table))
+                .collect(),
         }
+    }
+
+    /// With the traffic that would be cut off. A copy less changes nothing.
+    pub(crate) fn with_lockouts(
+        mut self,
+        family: Family,
+        backend: Backend,
+        table: &Table,
+        what: &What,
+    ) -> Self {
+        if *what != What::Duplicates {
+            let part = Part::of(&self, family, &table.name);
+            self.lockouts = lockout::of(family, backend, table, &part);
+        }
+        self
     }
 
     /// With what another one says.
@@ -125,6 +149,7 @@ impl Selection {
         self.chains.extend(other.chains);
         self.kept.extend(other.kept);
         self.referrers.extend(other.referrers);
+        self.lockouts.extend(other.lockouts);
     }
 }
 
@@ -132,7 +157,8 @@ impl Selection {
 pub fn select(ruleset: &Ruleset, what: &What) -> Selection {
     let mut all = Selection::default();
     for table in &ruleset.tables {
-        all.add(select_in(ruleset.family, table, what));
+        let selection = select_in(ruleset.family, table, what);
+        all.add(selection.with_lockouts(ruleset.family, ruleset.backend, table, what));
     }
     all
 }

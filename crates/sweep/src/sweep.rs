@@ -97,6 +97,7 @@ pub fn sweep(
     if selection.is_empty() {
         return Ok(Swept { selection, ..Swept::default() });
     }
+    refuse_lockout(&selection, options.force)?;
     if options.force == Force::No {
         guard(backend, what, &selection, options.watch)?;
     }
@@ -125,7 +126,15 @@ fn refuse_referred(selection: &Selection) -> Result<(), SweepError> {
     Err(Refusal::Referred(selection.referrers.clone()).into())
 }
 
+fn refuse_lockout(selection: &Selection, force: Force) -> Result<(), SweepError> {
+    if selection.lockouts.is_empty() || force == Force::Yes {
+        return Ok(());
+    }
+    Err(Refusal::Lockout(selection.lockouts.clone()).into())
+}
+
 struct Course<'a> {
+    backend: Backend,
     what: &'a What,
     options: &'a Options,
     step: &'a mut dyn FnMut(Step),
@@ -151,6 +160,7 @@ impl<'a> Course<'a> {
         step: &'a mut dyn FnMut(Step),
     ) -> Self {
         Self {
+            backend,
             what,
             options,
             step,
@@ -176,7 +186,12 @@ impl<'a> Course<'a> {
     fn plan<'i>(&self, images: impl Iterator<Item = &'i Image>) -> Result<Planned, SweepError> {
         let (mut parts, mut all) = (BTreeMap::new(), Selection::default());
         for (number, image) in images.enumerate() {
-            let selection = select_in(image.family, &image.table, self.what);
+            let selection = select_in(image.family, &image.table, self.what).with_lockouts(
+                image.family,
+                self.backend,
+                &image.table,
+                self.what,
+            );
             let part = Part::of(&selection, image.family, &image.table.name);
             if !part.is_empty() {
                 parts.insert(number, part);
@@ -184,6 +199,7 @@ impl<'a> Course<'a> {
             all.add(selection);
         }
         refuse_referred(&all)?;
+        refuse_lockout(&all, self.options.force)?;
         Ok((parts, all))
     }
 

@@ -14,8 +14,9 @@ Without --yes it only prints what would go. With it, everything needed to put th
 written to a file first; each table is changed at once, read back and compared. Rules that others
 write meanwhile are not lost. Nothing of iptables needs to be installed.
 
-It refuses chains that a running program keeps (--force overrules), and chains that rules of others
-lead to. Copies whose repetition means something stay, and it says why.
+It refuses chains that a running program keeps, and rules without which the node would be cut off
+from SSH, the API server or its own connections (--force overrules both), and chains that rules of
+others lead to. Copies whose repetition means something stay, and it says why.
 
 EXAMPLES:
     netkeep sweep --of calico --backend legacy
@@ -57,7 +58,7 @@ pub(crate) struct SweepArgs {
     /// Do it, do not only print it
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Also if a program that runs would write the rules again
+    /// Also if a program that runs would write the rules again, or if the node would be cut off
     #[arg(long)]
     pub(crate) force: bool,
     /// What undoes the sweep is written here; must not exist [default: sweep-<time>.json in the

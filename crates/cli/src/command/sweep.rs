@@ -48,6 +48,14 @@ fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
         }
         Format::Text => {
             print_selection(backend, &selection, "would go");
+            for lockout in &selection.lockouts {
+                let ::sweep::Lockout { family, table, chain, traffic, by, first } = lockout;
+                output::print(&format!(
+                    "this would cut the node off: {family} {table} {chain} would drop {} ({by}): \
+                     --yes will refuse without --force; run first: {first}\n",
+                    traffic.join(", ")
+                ));
+            }
             for program in &programs {
                 let (name, pid) = (&program.name, program.pid);
                 output::print(&format!(
@@ -94,7 +102,9 @@ fn do_it(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
         Format::Json => {
             let mut told = told(backend, what, &swept.selection);
             told.insert("applied".to_owned(), (!swept.selection.is_empty()).into());
-            told.insert("backup".to_owned(), json!(swept.backup));
+            // a path need not be text, JSON is
+            let backup = swept.backup.as_ref().map(|path| path.display().to_string());
+            told.insert("backup".to_owned(), json!(backup));
             told.insert("notes".to_owned(), json!(swept.notes));
             output::json(&told)?;
         }
@@ -180,6 +190,7 @@ fn told(backend: Backend, what: &What, selection: &Selection) -> serde_json::Map
     say("chains", json!(selection.chains));
     say("kept", json!(selection.kept));
     say("inTheWay", json!(selection.referrers));
+    say("cutsOff", json!(selection.lockouts));
     told
 }
 

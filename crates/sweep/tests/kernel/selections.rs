@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sweep::What;
+use sweep::{Refusal, SweepError, What};
 use xt::{Backend, Family};
 
 use crate::rules;
@@ -107,6 +107,37 @@ fn a_rule_in_the_way_is_named_and_nothing_is_changed() {
         assert!(error.contains("-A MINE -p tcp -j cali-INPUT"), "{error}");
         assert_same_text(&node.saved(of_backend), &before);
         assert!(!node.backup().exists());
+    }
+}
+
+#[test]
+fn a_sweep_that_would_cut_the_node_off_is_refused_with_what_to_run_first() {
+    for of_backend in Of::all() {
+        let node = Node::new();
+        let text = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+            :ufw-before-input - [0:0]\n-A INPUT -j ufw-before-input\n\
+            -A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+            -A ufw-before-input -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+        node.load(of_backend, text);
+        let before = node.saved(of_backend);
+        let error = node.try_sweep(of_backend.0, &of("ufw"), &node.options()).unwrap_err();
+        let SweepError::Refused(Refusal::Lockout(lockouts)) = &error else { panic!("{error:?}") };
+        assert_eq!(lockouts[0].traffic.len(), 2, "{lockouts:?}");
+        let policy = format!("{} -P INPUT ACCEPT", of_backend.program(""));
+        for part in ["SSH", "policy of INPUT is DROP", "run first: ufw disable", &policy] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+        assert_same_text(&node.saved(of_backend), &before);
+        assert!(!node.backup().exists());
+        // what it says to run first is enough
+        node.tool(of_backend, "", &["-P", "INPUT", "ACCEPT"], "");
+        assert_eq!(node.sweep(of_backend.0, &of("ufw")).selection.chains.len(), 1);
+        // whoever wants it can have it
+        std::fs::remove_file(node.backup()).unwrap();
+        node.load(of_backend, text);
+        let options = sweep::Options { force: sweep::Force::Yes, ..node.options() };
+        node.try_sweep(of_backend.0, &of("ufw"), &options).unwrap();
+        assert!(!node.plain(of_backend).contains("ufw"));
     }
 }
 

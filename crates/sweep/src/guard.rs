@@ -157,7 +157,8 @@ fn names_of(process: &Path) -> Vec<String> {
 }
 
 /// Refuses if a rule of somebody else stands in the way, a program runs that would write the rules
-/// again, or they change within `watch`. The last two can be overruled.
+/// again, or they change within `watch`. The last two can be overruled. `generation` is that of nf_tables
+/// before the selection was read: if it is still the same, nothing has changed and nothing is read.
 ///
 /// # Errors
 /// [`SweepError::Refused`], or of reading.
@@ -165,6 +166,7 @@ pub fn guard(
     backend: Backend,
     what: &What,
     selection: &Selection,
+    generation: Option<u32>,
     watch: Duration,
 ) -> Result<(), SweepError> {
     let programs = programs(&selection.owners());
@@ -173,10 +175,21 @@ pub fn guard(
         return Err(Refusal::Running { programs, elsewhere }.into());
     }
     std::thread::sleep(watch);
+    if generation.is_some() && generation == self::generation(backend) {
+        return Ok(());
+    }
     let later = look(backend, what)?;
     match changed(selection, &later) {
         Some(chain) => Err(Refusal::Changing { chain: chain.to_owned() }.into()),
         None => Ok(()),
+    }
+}
+
+/// The generation of nf_tables; legacy rules have none.
+pub(crate) fn generation(backend: Backend) -> Option<u32> {
+    match backend {
+        Backend::Legacy => None,
+        Backend::NftCompat => nfnl::Socket::open().ok()?.generation_id().ok(),
     }
 }
 

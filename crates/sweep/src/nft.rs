@@ -27,10 +27,18 @@ pub(crate) fn read(socket: &mut Socket, names: &mut dyn SetNames) -> Result<Read
         let mut images = Vec::new();
         let mut generations = BTreeSet::new();
         for family in Family::BOTH {
-            let view = xt::nft::read(socket, family, names)?;
+            let (view, mut held) = xt::nft::read_beside(socket, family, names, |rule, view| {
+                let (raw, key) = Raw::of_nft(rule, view);
+                Held { raw, key }
+            })?;
             generations.insert(view.generation);
             for table in view.ruleset.tables {
-                images.push(image(socket, family, table)?);
+                let chains = table.chains.iter().filter_map(|chain| {
+                    let held = held.remove(&(table.name.clone(), chain.name.clone()))?;
+                    Some((chain.name.clone(), held))
+                });
+                let held = chains.collect();
+                images.push(image(socket, family, table, held)?);
             }
         }
         generations.insert(socket.generation_id()?);
@@ -41,25 +49,14 @@ pub(crate) fn read(socket: &mut Socket, names: &mut dyn SetNames) -> Result<Read
     Err(SweepError::Unsettled { attempts: ATTEMPTS })
 }
 
-fn image(socket: &mut Socket, family: Family, table: xt::Table) -> Result<Image, SweepError> {
-    let rules = table.chains.iter().flat_map(|chain| &chain.rules);
-    let views: BTreeMap<u64, &xt::Rule> =
-        rules.filter_map(|rule| Some((rule.handle?, rule))).collect();
-    let of = nft_family(family);
-    let mut held: BTreeMap<String, Vec<Held>> = BTreeMap::new();
-    for chain in &table.chains {
-        // chain by chain: see `fold_chain_rules`
-        let name = &chain.name;
-        let found = socket.fold_chain_rules(of, &table.name, name, Vec::new, |all, rule| {
-            let view = rule.handle.and_then(|handle| views.get(&handle));
-            if let Some(view) = view {
-                let raw = Raw::of_nft(&rule, view);
-                all.push(Held { key: raw.key(family), raw });
-            }
-        })?;
-        held.insert(name.clone(), found);
-    }
-    let bases = socket.chains(of, Some(&table.name))?.into_iter().filter_map(|chain| {
+fn image(
+    socket: &mut Socket,
+    family: Family,
+    table: xt::Table,
+    held: BTreeMap<String, Vec<Held>>,
+) -> Result<Image, SweepError> {
+    let chains = socket.chains(nft_family(family), Some(&table.name))?;
+    let bases = chains.into_iter().filter_map(|chain| {
         let base = chain.base?;
         let record =
             BaseRecord { kind: base.kind, hook: base.hook.into(), priority: base.priority };
@@ -79,29 +76,63 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
-/// Takes the parts out of the tables of these numbers.
+/// How much goes with one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Everything: what is in between would mean something else.
+    AtOnce,
+    /// So many rules: each step means the same as the one before.
+    Steps(usize),
+}
+
+/// Rules of a step. The kernel finds a rule to delete by walking its chain from the front, and what a
+/// transaction deletes stays in the chain until it is done: 20,000 in one are 200 million steps.
+pub(crate) const STEP: usize = 1_024;
+
+/// Takes the parts out of the tables of these numbers; `between` is told of each step but the last.
 pub(crate) fn take_out(
     socket: &mut Socket,
     read: &Read,
     parts: &BTreeMap<usize, Part>,
+    pace: Pace,
+    between: &mut dyn FnMut(),
 ) -> Result<Outcome, SweepError> {
     let mut batch = Batch::new();
-    batch.expect_generation(read.generation);
+    let mut rules = Vec::new();
     let chosen = || parts.iter().filter_map(|(at, part)| Some((read.images.get(*at)?, part)));
     for (image, part) in chosen() {
         let (family, table) = (nft_family(image.family), &image.table.name);
         for (chain, places) in &part.rules {
-            if part.chains.contains(chain) {
+            let all = image.table.chain(chain).map_or(&[][..], |chain| &chain.rules);
+            if part.chains.contains(chain) || places.len() == all.len() {
                 batch.flush_chain(&ChainId::new(family, table, chain))?;
                 continue;
             }
-            for rule in image.table.chain(chain).into_iter().flat_map(|chain| &chain.rules) {
-                if let Some(handle) = rule.handle.filter(|_| places.contains(&rule.position)) {
-                    let (table, chain) = (table.clone(), chain.clone());
-                    batch.delete(&RuleId { family, table, chain, handle })?;
-                }
+            for rule in all.iter().filter(|rule| places.contains(&rule.position)) {
+                let (table, chain) = (table.clone(), chain.clone());
+                rules.extend(rule.handle.map(|handle| RuleId { family, table, chain, handle }));
             }
         }
+    }
+    let mut generation = read.generation;
+    let mut rest = rules.as_slice();
+    // a chain that is flushed goes with the last step, which nothing of it waits for
+    while let Pace::Steps(step) = pace
+        && let Some((now, later)) = rest.split_at_checked(step)
+        && !later.is_empty()
+    {
+        match one_step(socket, generation, now)? {
+            BatchEnd::Done => {}
+            // nothing happened, or steps before
+            BatchEnd::Stale if generation == read.generation => return Ok(Outcome::Changed),
+            BatchEnd::Stale | BatchEnd::Unknown => return Ok(Outcome::Unknown),
+        }
+        (rest, generation) = (later, next_generation(generation));
+        between();
+    }
+    batch.expect_generation(generation);
+    for rule in rest {
+        batch.delete(rule)?;
     }
     // only when nothing leads to them any more
     for (image, part) in chosen() {
@@ -114,7 +145,41 @@ pub(crate) fn take_out(
         ((image.family, image.table.name.clone()), verify::without(image, part))
     });
     let expected = expected.collect();
-    commit(socket, &mut batch, read.generation, &expected)
+    match commit(socket, &mut batch, generation, &expected)? {
+        Outcome::Changed if generation != read.generation => Ok(Outcome::Unknown),
+        outcome => Ok(outcome),
+    }
+}
+
+/// How a step ended.
+enum BatchEnd {
+    Done,
+    /// Somebody changed something: nothing happened.
+    Stale,
+    Unknown,
+}
+
+fn one_step(
+    socket: &mut Socket,
+    generation: u32,
+    rules: &[RuleId],
+) -> Result<BatchEnd, SweepError> {
+    let mut batch = Batch::new();
+    batch.expect_generation(generation);
+    for rule in rules {
+        batch.delete(rule)?;
+    }
+    match socket.commit(&mut batch) {
+        Ok(()) => Ok(BatchEnd::Done),
+        Err(BatchError::Stale) => Ok(BatchEnd::Stale),
+        Err(error) if !error.is_unapplied() => Ok(BatchEnd::Unknown),
+        Err(error) => Err(SweepError::Commit(error)),
+    }
+}
+
+/// The kernel leaves 0 out (`nft_base_seq_inc`).
+fn next_generation(generation: u32) -> u32 {
+    generation.checked_add(1).unwrap_or(1)
 }
 
 /// Commits, and reads back.
@@ -131,8 +196,7 @@ pub(crate) fn commit(
         Err(error) => return Err(SweepError::Commit(error)),
     }
     let now = self::read(socket, &mut xt::NoNames)?;
-    // the kernel leaves 0 out (nft_base_seq_inc)
-    let next = generation.checked_add(1).unwrap_or(1);
+    let next = next_generation(generation);
     let mut notes = Vec::new();
     let mut differences = Vec::new();
     for ((family, table), expected) in expected {

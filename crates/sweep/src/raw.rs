@@ -59,15 +59,27 @@ fn attributes(rule: &nfnl::Rule) -> Vec<u8> {
     writer.finish().unwrap_or_default()
 }
 
+/// The rule's bytes without what it counted.
+fn nft_key(rule: &mut nfnl::Rule) -> Vec<u8> {
+    rule.compat = None;
+    for expression in &mut rule.expressions {
+        if let Expr::Counter(counter) = expression {
+            *counter = nfnl::expr::Counter::default();
+        }
+    }
+    attributes(rule)
+}
+
 impl Raw {
-    /// Of a rule that was read. `view` is the same rule.
-    pub(crate) fn of_nft(rule: &nfnl::Rule, view: &xt::Rule) -> Self {
-        let rule = nfnl::Rule { position: None, handle: None, ..rule.clone() };
+    /// Of a rule that was read, and its key. `view` is the same rule.
+    pub(crate) fn of_nft(rule: nfnl::Rule, view: &xt::Rule) -> (Self, Vec<u8>) {
+        let mut rule = nfnl::Rule { position: None, handle: None, ..rule };
         let protocol = view.selector.protocol.as_ref().map(|test| Protocol {
             number: test.value().0,
             inverted: matches!(test, Test::Not(_)),
         });
-        Self::Nft(NftRule { attributes: Hex(attributes(&rule)), protocol })
+        let raw = Self::Nft(NftRule { attributes: Hex(attributes(&rule)), protocol });
+        (raw, nft_key(&mut rule))
     }
 
     /// The rule to ask nf_tables for.
@@ -87,15 +99,7 @@ impl Raw {
         match self {
             Self::Legacy(raw) => legacy_key(raw, family),
             Self::Nft(raw) => match self.to_nft(family) {
-                Ok(mut rule) => {
-                    rule.compat = None;
-                    for expression in &mut rule.expressions {
-                        if let Expr::Counter(counter) = expression {
-                            *counter = nfnl::expr::Counter::default();
-                        }
-                    }
-                    attributes(&rule)
-                }
+                Ok(mut rule) => nft_key(&mut rule),
                 Err(NotARule) => raw.attributes.0.clone(),
             },
         }

@@ -143,6 +143,19 @@ impl Selection {
         self
     }
 
+    /// The part of it that a later look at the same node (nft) does not find any more.
+    pub(crate) fn gone_before(&self, later: &Self) -> Self {
+        let there: BTreeSet<(Family, Option<u64>)> =
+            later.rules.iter().map(|rule| (rule.family, rule.handle)).collect();
+        let gone = |rule: &&Picked| !there.contains(&(rule.family, rule.handle));
+        let chains = self.chains.iter().filter(|chain| !later.chains.contains(chain));
+        Self {
+            rules: self.rules.iter().filter(gone).cloned().collect(),
+            chains: chains.cloned().collect(),
+            ..Self::default()
+        }
+    }
+
     /// With what another one says.
     pub(crate) fn add(&mut self, other: Self) {
         self.rules.extend(other.rules);

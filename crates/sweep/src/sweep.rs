@@ -92,6 +92,7 @@ pub fn sweep(
     options: &Options,
     step: &mut dyn FnMut(Step),
 ) -> Result<Swept, SweepError> {
+    let generation = crate::guard::generation(backend);
     let selection = look(backend, what)?;
     refuse_referred(&selection)?;
     if selection.is_empty() {
@@ -99,7 +100,7 @@ pub fn sweep(
     }
     refuse_lockout(&selection, options.force)?;
     if options.force == Force::No {
-        guard(backend, what, &selection, options.watch)?;
+        guard(backend, what, &selection, generation, options.watch)?;
     }
     if options.backup.exists() {
         return Err(BackupError::Exists { path: options.backup.clone() }.into());
@@ -261,6 +262,8 @@ impl<'a> Course<'a> {
 
     fn nft(&mut self) -> Result<(), SweepError> {
         let mut socket = Socket::open()?;
+        // what attempts asked for whose end is not known, or that came through a part only
+        let mut asked = Selection::default();
         loop {
             self.again()?;
             let read = match nft::read(&mut socket, &mut self.names) {
@@ -275,19 +278,32 @@ impl<'a> Course<'a> {
             };
             let (parts, selection) = self.plan(read.images.iter())?;
             if parts.is_empty() {
+                self.note(asked.gone_before(&selection), Vec::new());
                 return Ok(());
             }
             let images: Vec<&Image> = read.images.iter().collect();
             self.back_up(&images, &parts)?;
-            match nft::take_out(&mut socket, &read, &parts)? {
+            let pace = match self.what {
+                // with some copies gone already it means what it means with all of them
+                What::Duplicates => nft::Pace::Steps(nft::STEP),
+                What::Of(_) | What::Match(_) => nft::Pace::AtOnce,
+            };
+            let mut between = || (self.step)(Step::Changed);
+            match nft::take_out(&mut socket, &read, &parts, pace, &mut between)? {
                 nft::Outcome::Done(notes) => {
                     (self.step)(Step::Changed);
+                    self.note(asked.gone_before(&selection), Vec::new());
                     self.note(selection, notes);
                     return Ok(());
                 }
                 nft::Outcome::Changed => {}
-                // it may have happened: what it took out stays in the backup
-                nft::Outcome::Unknown => self.done = self.written.clone().unwrap_or_default(),
+                // it may have happened, or a part of it: what it took out stays in the backup
+                nft::Outcome::Unknown => {
+                    self.done = self.written.clone().unwrap_or_default();
+                    let before = std::mem::replace(&mut asked, selection);
+                    let gone = before.gone_before(&asked);
+                    asked.add(gone);
+                }
             }
         }
     }

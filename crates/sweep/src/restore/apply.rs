@@ -145,7 +145,9 @@ pub(super) fn nft(
             Err(SweepError::Commit(error)) => {
                 let first = error.rejections().first().cloned();
                 let rule = first.and_then(|first| {
-                    let number = first.change.checked_sub(plan.chains.len())?;
+                    // they are asked for from the end
+                    let from_end = first.change.checked_sub(plan.chains.len())?;
+                    let number = plan.insertions.len().checked_sub(from_end + 1)?;
                     Some((number, first.errno.to_string()))
                 });
                 let Some((number, why)) = rule else {
@@ -213,15 +215,18 @@ fn fill(
         }
         batch.create(&chain)?;
     }
-    for insertion in &plan.insertions {
+    // From the end, each behind the rule that was before it: the kernel finds that rule by walking the
+    // chain from the front, and so what is put in makes no way longer.
+    for insertion in plan.insertions.iter().rev() {
         // `plan` has decoded it already
         let Ok(mut rule) = insertion.raw.to_nft(record.family) else { continue };
         let rules = image.table.chain(&insertion.chain).map(|chain| chain.rules.as_slice());
-        rule.position = rules.and_then(|rules| rules.get(insertion.place)?.handle);
+        let before = insertion.place.checked_sub(1);
+        rule.position = before.and_then(|before| rules?.get(before)?.handle);
         if rule.position.is_some() {
-            batch.insert_rule(&rule)?;
-        } else {
             batch.add(&rule)?;
+        } else {
+            batch.insert_rule(&rule)?;
         }
     }
     Ok(())

@@ -94,6 +94,36 @@ fn rules_that_others_write_while_a_sweep_runs_are_not_lost() {
     }
 }
 
+/// Copies of nf_tables go in steps of a thousand: each step is for one generation.
+#[test]
+fn a_change_between_two_steps_is_not_lost_and_the_backup_has_all_that_went() {
+    let node = Node::new();
+    let of_backend = Of(Backend::NftCompat, Family::V4);
+    node.load(of_backend, &rules::copies(3_000));
+    let before = node.plain(of_backend);
+    let mut times = 0;
+    let mut step = |step: Step| {
+        if step == Step::Changed && times < 2 {
+            times += 1;
+            let comment = format!("late {times}");
+            let rule = ["-m", "comment", "--comment", &comment, "-j", "ACCEPT"];
+            node.tool(of_backend, "", &[&["-I", "FORWARD", "2"], &rule[..]].concat(), "");
+        }
+    };
+    let options = node.options();
+    let work = || sweep::sweep(of_backend.0, &What::Duplicates, &options, &mut step).unwrap();
+    let swept = run_here(&node.namespace, work);
+    assert_eq!((times, swept.selection.rules.len()), (2, 2_999));
+    let text = node.plain(of_backend);
+    assert_eq!(text.matches("-j KUBE-ROUTER-FORWARD").count(), 1, "{text}");
+    assert_eq!(text.matches("--comment \"late").count(), 2, "{text}");
+    node.restore();
+    let others = |line: &&str| !line.contains("--comment \"late");
+    let restored = node.plain(of_backend);
+    let restored: Vec<&str> = restored.lines().filter(others).collect();
+    assert_same_text(&format!("{}\n", restored.join("\n")), &before);
+}
+
 #[test]
 fn a_change_between_the_look_and_the_change_is_seen_and_everything_is_decided_again() {
     for of_backend in Of::all() {

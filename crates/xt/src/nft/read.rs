@@ -1,5 +1,7 @@
 //! Owns reading the tables of iptables-nft from the kernel.
 
+use std::collections::BTreeMap;
+
 use nfnl::{Error, Socket};
 
 use super::{base, native};
@@ -81,6 +83,46 @@ pub(super) fn listed(
         Ok((table.name, chains))
     });
     listed.collect()
+}
+
+/// All tables of a family as [`read()`] reads them, and beside every rule, by table and chain and in
+/// order, what `beside` makes of the kernel's own form of it and of its view: one look for both.
+///
+/// # Errors
+/// Of the kernel.
+pub fn read_beside<T>(
+    socket: &mut Socket,
+    family: Family,
+    sets: &mut dyn SetNames,
+    mut beside: impl FnMut(nfnl::Rule, &Rule) -> T,
+) -> Result<(NftRead, BTreeMap<(String, String), Vec<T>>), Error> {
+    let ((parts, extra), generation) = socket.read_consistent(|socket| {
+        let (mut parts, mut extra) = (Vec::new(), BTreeMap::new());
+        for (name, chains) in listed(socket, family, &base::TABLES)? {
+            let mut rules = Vec::with_capacity(chains.len());
+            for chain in &chains {
+                let start = || (Vec::new(), Vec::new());
+                let of = nft_family(family);
+                let (views, found) =
+                    socket.fold_chain_rules(of, &name, &chain.name, start, |all, rule| {
+                        let mut view = native::rule(&rule, family);
+                        view.position = all.0.len() as u32 + 1;
+                        all.1.push(beside(rule, &view));
+                        all.0.push(view);
+                    })?;
+                rules.push(views);
+                extra.insert((name.clone(), chain.name.clone()), found);
+            }
+            parts.push((name, chains, rules));
+        }
+        Ok((parts, extra))
+    })?;
+    let mut ruleset = Ruleset::new(Backend::NftCompat, family);
+    for (name, chains, rules) in parts {
+        ruleset.tables.push(table(name, chains, rules));
+    }
+    resolve(&mut ruleset, sets);
+    Ok((NftRead { ruleset, generation: generation.id }, extra))
 }
 
 /// The rules of a chain: see `fold_chain_rules`.

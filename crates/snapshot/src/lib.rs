@@ -70,6 +70,8 @@ pub struct Options {
     pub ovsdb: PathBuf,
     /// The file that iptables-legacy locks.
     pub xtables_lock: PathBuf,
+    /// How long to look at whoever holds that lock, at most; nobody waits if it is free.
+    pub lock_watch: Duration,
     /// Asks the agent; nobody is asked without it.
     pub agent: Option<AskAgent>,
 }
@@ -81,6 +83,7 @@ impl Default for Options {
             limits: Limits::default(),
             ovsdb: OVSDB.into(),
             xtables_lock: xt::legacy::LOCK_PATH.into(),
+            lock_watch: Duration::from_secs(5),
             agent: None,
         }
     }
@@ -101,7 +104,7 @@ impl<T> From<T> for Found<T> {
 /// Looks at everything in the calling thread's network namespace. Never fails: what cannot be had
 /// is [`Part::Absent`] with its reason.
 pub fn take(options: Options) -> Snapshot {
-    let Options { patience, limits, ovsdb, xtables_lock, agent } = options;
+    let Options { patience, limits, ovsdb, xtables_lock, lock_watch, agent } = options;
     let mut looker = part::Looker::new(patience);
     let mut snapshot = Snapshot {
         taken: Some(jiff::Timestamp::now().to_string()),
@@ -109,8 +112,9 @@ pub fn take(options: Options) -> Snapshot {
         kernel: Part::Known(host::kernel()),
         ..Snapshot::default()
     };
-    // the lock is interesting while somebody holds it: not after all the rest
-    snapshot.xtables_lock = looker.look("the xtables lock", move || host::lock(&xtables_lock));
+    // the lock is interesting while somebody holds it: not after all the rest, but beside it
+    let lock_watch = lock_watch.min(patience);
+    let lock = part::Looker::begin(move || host::lock(&xtables_lock, lock_watch));
     snapshot.legacy_tables = looker.look("legacy tables", host::legacy_tables);
     rules::take(&mut looker, limits, &mut snapshot);
     snapshot.ipsets = looker.look("ipset", move || ipset::read(limits));
@@ -124,6 +128,8 @@ pub fn take(options: Options) -> Snapshot {
         Some(ask) => looker.look("the agent", move || ask().map(Found::from)),
         None => Part::Absent("nobody was asked".to_owned()),
     };
+    let lock = lock.and_then(|lock| looker.wait(&lock));
+    snapshot.xtables_lock = looker.found("the xtables lock", lock);
     let said = looker.notes.into_iter();
     snapshot.skipped = said.map(|(place, why)| SkippedInput { place, why }).collect();
     snapshot

@@ -28,7 +28,13 @@ impl Looker {
         name: &str,
         read: impl FnOnce() -> Result<Found<T>, String> + Send + 'static,
     ) -> Part<T> {
-        match self.ask(read) {
+        let answer = self.ask(read);
+        self.found(name, answer)
+    }
+
+    /// What there is, or why nobody could look.
+    pub(crate) fn found<T>(&mut self, name: &str, answer: Result<Found<T>, String>) -> Part<T> {
+        match answer {
             Ok(found) => {
                 self.notes.extend(found.notes.into_iter().map(|note| (name.to_owned(), note)));
                 Part::Known(found.value)
@@ -37,16 +43,28 @@ impl Looker {
         }
     }
 
-    /// The answer, if it comes in time.
-    pub(crate) fn ask<T: Send + 'static>(
-        &self,
+    /// Begins to look at something that takes a while.
+    pub(crate) fn begin<T: Send + 'static>(
         read: impl FnOnce() -> Result<T, String> + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> Result<mpsc::Receiver<Result<T, String>>, String> {
         let (send, receive) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
         // nobody waits for an answer that is late
         let started = thread.spawn(move || drop(send.send(read())));
         started.map_err(|error| format!("no thread to look with: {error}"))?;
+        Ok(receive)
+    }
+
+    /// The answer, if it comes in time.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        self.wait(&Self::begin(read)?)
+    }
+
+    /// The answer to what was begun.
+    pub(crate) fn wait<T>(&self, receive: &mpsc::Receiver<Result<T, String>>) -> Result<T, String> {
         match receive.recv_timeout(self.patience) {
             Ok(answer) => answer,
             Err(mpsc::RecvTimeoutError::Timeout) => {

@@ -1,13 +1,14 @@
 //! Owns `forward-drop`: the FORWARD chain drops what it does not know, and nothing before that
 //! accepts new packets of Pods.
 
+mod native;
+
 use model::{FindingCode, Severity};
 use xt::{Chain, Match, Policy, Rule, Target};
 
 use super::{Found, Outcome, need_rules};
 use crate::host::{Host, Space, TableView, ends_all};
 use crate::owners::{self, Owner};
-use crate::snapshot::{NftChain, NftTable, Verdict};
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     if host.snapshot.nft.known().is_none() {
@@ -38,10 +39,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
             ),
         );
     }
-    let nft = host.snapshot.nft.known().into_iter().flat_map(|nft| &nft.tables);
-    for table in nft.filter(|table| !table.is_of_iptables()) {
-        findings.extend(table.chains.iter().filter_map(|chain| native(table, chain)));
-    }
+    findings.extend(native::check(host));
     Ok(findings)
 }
 
@@ -63,7 +61,16 @@ pub(super) fn has_pods(host: &Host<'_>) -> bool {
     let chains = host.tables.iter().flat_map(TableView::chains);
     let mut chains = chains.filter(|(_, chain)| chain.kind == xt::ChainKind::User);
     chains.any(|(_, chain)| kubernetes(owners::of_chain(&chain.name)))
-        || host.has_native(Owner::KubeProxy)
+        || [
+            Owner::KubeProxy,
+            Owner::KubeRouter,
+            Owner::Calico,
+            Owner::Flannel,
+            Owner::Cilium,
+            Owner::Antrea,
+        ]
+        .into_iter()
+        .any(|owner| host.has_native(owner))
 }
 
 /// How the chain ends packets that nobody accepted, if it does.
@@ -107,34 +114,4 @@ fn accepts(rule: &Rule) -> bool {
         && !of_containers(space.output.as_ref())
         && !answers
         && !ping
-}
-
-fn native(table: &NftTable, chain: &NftChain) -> Option<model::Finding> {
-    let base = chain.base.as_ref()?;
-    let drops = base.hook == "forward" && base.policy.as_deref() == Some("drop");
-    let known = owners::of_table(&table.name) != Owner::Host;
-    // a chain that jumps or looks up may accept further on
-    let may_accept = chain.rules.iter().any(|rule| match &rule.verdict {
-        Some(Verdict::Accept) => !rule.text.contains("established") || rule.text.contains("new"),
-        Some(Verdict::Jump(_) | Verdict::Goto(_) | Verdict::Map(_) | Verdict::Queue) => true,
-        _ => false,
-    });
-    if !drops || known || may_accept {
-        return None;
-    }
-    let place = format!("table {} {} chain {}", table.family, table.name, chain.name);
-    Some(
-        Found::new(
-            FindingCode::ForwardDrop,
-            Severity::Error,
-            place.clone(),
-            "the policy is drop, and no rule accepts new packets of Pods; what other tables accept \
-             does not count, a drop is final",
-        )
-        .evidence(chain.rules.iter().map(|rule| format!("{place}: {}", rule.text)))
-        .advice(
-            "packets of Pods that are forwarded are dropped; accept them in this chain, or change its \
-             policy",
-        ),
-    )
 }

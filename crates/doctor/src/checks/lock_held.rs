@@ -5,7 +5,7 @@ use model::{FindingCode, Severity};
 use super::{Found, Outcome};
 use crate::host::Host;
 
-/// Seconds that a restore of many rules may take.
+/// Seconds that a restore of many rules may take; a live snapshot looks for as long.
 const PATIENCE: u64 = 5;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
@@ -35,7 +35,9 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
             let pid = holder.pid.map_or("of another pid namespace".to_owned(), |p| p.to_string());
             let name = holder.process.as_deref().unwrap_or("a process");
             let seconds = holder.seconds.unwrap_or_default();
-            format!("{name} (pid {pid}) holds it for {seconds} s at least")
+            let command = holder.command.as_ref().map(|line| format!(": {line}"));
+            let command = command.unwrap_or_default();
+            format!("{name} (pid {pid}) holds it for {seconds} s at least{command}")
         })
         .collect();
     if long.is_empty() && waiting.is_empty() {

@@ -47,8 +47,80 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
                         what comes by the other one";
             findings.push(finding(&strict_ones, what, reasons));
         }
+    } else {
+        let links = doubtful(host);
+        let links = links.into_iter().filter(|(link, _)| strict(link).unwrap_or(all == 1));
+        let (links, reasons): (Vec<String>, Vec<String>) = links.unzip();
+        if !links.is_empty() {
+            let what = "answers to what comes by these links leave by another one, and strict \
+                        filtering drops what comes";
+            findings.push(finding(&links, what, reasons));
+        }
     }
     Ok(findings)
+}
+
+/// Uplinks whose packets are answered by another one, and why: a second link of one network, a second
+/// way to everywhere. With a routing rule for what is sent from the link's own address it is not so:
+/// the kernel asks the rules the other way round (`__fib_validate_source`).
+fn doubtful(host: &Host<'_>) -> Vec<(String, String)> {
+    let (Some(links), Some(routes), Some(rules)) = (
+        host.snapshot.links.known(),
+        host.snapshot.routes.known(),
+        host.snapshot.routing_rules.of(Family::V4).known(),
+    ) else {
+        return Vec::new();
+    };
+    let uplinks = links.iter().filter(|link| {
+        link.is_up()
+            && !link.is_loopback()
+            && link.master.is_none()
+            && !owners::is_pod_side_link(link)
+            // a VLAN or a tunnel of the same name's link is another network
+            && link.global_addresses().any(|address| address.prefix.address.is_ipv4())
+    });
+    let uplinks: Vec<&crate::snapshot::Link> = uplinks.collect();
+    let has_rule = |link: &crate::snapshot::Link| {
+        link.global_addresses().any(|address| {
+            rules.iter().any(|rule| {
+                let from = rule.asks.strip_prefix("from ").and_then(|rest| rest.split(' ').next());
+                let net = from.and_then(|from| from.parse::<crate::snapshot::Prefix>().ok());
+                net.is_some_and(|net| net.covers(address.prefix.address))
+            })
+        })
+    };
+    let in_main = |route: &&crate::snapshot::Route| {
+        route.family == Family::V4 && route.table == "main" && route.kind == "unicast"
+    };
+    let better = |other: (usize, &crate::snapshot::Route),
+                  route: (usize, &crate::snapshot::Route)| {
+        let rank =
+            |(at, route): (usize, &crate::snapshot::Route)| (route.metric.unwrap_or_default(), at);
+        rank(other) < rank(route)
+    };
+    let mut found = Vec::new();
+    for link in &uplinks {
+        if has_rule(link) {
+            continue;
+        }
+        let own = |route: &&crate::snapshot::Route| route.links.contains(&link.name);
+        // the way that is taken is the one with the lowest metric, of equal ones the first
+        let main = || routes.iter().filter(in_main).enumerate();
+        let behind = main().filter(|(_, route)| own(route)).find_map(|(at, route)| {
+            let to_link = route.via.is_empty() && route.to.is_some_and(|to| !to.is_host());
+            let (_, taken) = main().find(|(other_at, other)| {
+                other.to == route.to
+                    && !own(other)
+                    && better((*other_at, *other), (at, route))
+                    && other.links.iter().any(|name| uplinks.iter().any(|link| link.name == *name))
+            })?;
+            // a way to everywhere of its own, or the same network
+            (route.to.is_none() || to_link)
+                .then(|| format!("{} is taken, not {}", taken.text(), route.text()))
+        });
+        found.extend(behind.map(|why| (link.name.clone(), why)));
+    }
+    found
 }
 
 fn finding(links: &[String], what: &str, reasons: Vec<String>) -> model::Finding {

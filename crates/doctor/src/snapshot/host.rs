@@ -121,6 +121,9 @@ pub struct LockHolder {
     /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
+    /// Its command line, shortened; not after redaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// For how many seconds at least, if it was looked at more than once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,

@@ -6,6 +6,7 @@ mod bundles;
 mod cases;
 mod diff;
 mod dumps;
+mod effective;
 mod laws;
 mod pages;
 mod scale;

@@ -106,11 +106,42 @@ fn who_holds_the_lock_of_iptables_is_named() {
     let path = folder.path().join("lock");
     let lock = xt::legacy::XtablesLock::acquire(&path, Duration::ZERO).unwrap();
     let node = Node::new();
-    let live = node.look_with(Options { xtables_lock: path.clone(), ..Options::default() });
-    assert_eq!(known(&live.xtables_lock)[0].pid, Some(std::process::id()));
+    let look = || {
+        let lock_watch = Duration::from_millis(1_200);
+        let xtables_lock = path.clone();
+        node.look_with(Options { xtables_lock, lock_watch, ..Options::default() })
+    };
+    let live = look();
+    let [holder] = known(&live.xtables_lock).as_slice() else { panic!("{live:?}") };
+    // by number, name and command line, and for how long it was seen to have it
+    assert_eq!((holder.pid, holder.seconds), (Some(std::process::id()), Some(1)));
+    assert!(holder.command.as_ref().unwrap().contains("kernel"), "{holder:?}");
     drop(lock);
-    let live = node.look_with(Options { xtables_lock: path, ..Options::default() });
-    assert!(known(&live.xtables_lock).is_empty());
+    assert!(known(&look().xtables_lock).is_empty());
+}
+
+#[test]
+fn a_lock_that_a_child_keeps_after_its_taker_ended_is_the_childs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    // the shell takes the lock and ends; sleep has the file still
+    let script = format!("exec 9>{0}; flock 9; sleep 60 & echo $!", path.display());
+    let mut command = std::process::Command::new("sh");
+    let output = command.args(["-c", &script]).stdin(std::process::Stdio::null());
+    let mut shell = output.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(shell.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    let child: u32 = line.trim().parse().unwrap();
+    shell.wait().unwrap();
+    let lock_watch = Duration::from_millis(10);
+    let node = Node::new();
+    let live = node.look_with(Options { xtables_lock: path, lock_watch, ..Options::default() });
+    let ended = rustix::process::Pid::from_raw(child.cast_signed()).unwrap();
+    rustix::process::kill_process(ended, rustix::process::Signal::KILL).unwrap();
+    let holders = known(&live.xtables_lock);
+    assert_eq!(holders[0].pid, Some(child), "{holders:?}");
+    assert_eq!(holders[0].process.as_deref(), Some("sleep"));
 }
 
 #[test]

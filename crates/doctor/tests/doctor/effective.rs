@@ -1,0 +1,353 @@
+//! Rules that are there and do not work: anchors that ask too much or stand behind others, flushed native
+//! chains, drops that come after an accept, links that do not forward, a lock that is held.
+
+use model::{FindingCode as Code, Severity};
+
+use crate::dumps;
+
+/// Messages of findings of a code at a severity.
+fn found(files: &[(&str, &str)], code: Code, severity: Severity) -> Vec<String> {
+    let report = doctor::run(&dumps::of_files(files));
+    let of = |finding: &&model::Finding| finding.code == code && finding.severity == severity;
+    let findings = report.findings.iter().filter(of);
+    findings.map(|f| format!("{} {} {}", f.subject, f.message, f.evidence.join(" "))).collect()
+}
+
+/// A nat table where Services are reached as these rules of PREROUTING say.
+fn nat(prerouting: &str) -> String {
+    format!(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+         :KUBE-SERVICES - [0:0]\n:KUBE-SVC-A - [0:0]\n:MINE - [0:0]\n:KEEPS - [0:0]\n{prerouting}\
+         -A OUTPUT -j KUBE-SERVICES\n\
+         -A KUBE-SERVICES -d 10.96.0.10/32 -p udp -m udp --dport 53 -j KUBE-SVC-A\n\
+         -A KUBE-SERVICES -d 10.96.0.11/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-A\n\
+         -A KUBE-SVC-A -p udp -j DNAT --to-destination 10.244.1.5:53\nCOMMIT\n"
+    )
+}
+
+#[test]
+fn an_anchor_that_asks_something_or_stands_behind_a_verdict_is_found() {
+    for (prerouting, says) in [
+        ("-A PREROUTING -i eth0 -j KUBE-SERVICES\n", "only some packets of PREROUTING"),
+        ("-A PREROUTING -d 10.96.0.10/32 -j KUBE-SERVICES\n", "only some packets"),
+        ("-A PREROUTING -m limit --limit 5/min -j KUBE-SERVICES\n", "only some packets"),
+        ("-A PREROUTING -p tcp -j KUBE-SERVICES\n", "only some packets"),
+        ("-A PREROUTING -m mark --mark 0x1 -j KUBE-SERVICES\n", "only some packets"),
+        (
+            "-A PREROUTING -m conntrack --ctstate ESTABLISHED -j KUBE-SERVICES\n",
+            "only some packets",
+        ),
+        ("-A PREROUTING -j MINE\n-A MINE -s 10.0.0.0/8 -j KUBE-SERVICES\n", "only some packets"),
+        // no packet comes back from before it
+        ("-A PREROUTING -j RETURN\n-A PREROUTING -j KUBE-SERVICES\n", "takes every packet"),
+        ("-A PREROUTING -g MINE\n-A PREROUTING -j KUBE-SERVICES\n", "takes every packet"),
+        (
+            "-A PREROUTING -j KEEPS\n-A PREROUTING -j KUBE-SERVICES\n-A KEEPS -j ACCEPT\n",
+            "no packet comes back from rule 1 of PREROUTING",
+        ),
+        (
+            "-A PREROUTING -j MINE\n-A MINE -j KEEPS\n-A MINE -j KUBE-SERVICES\n-A KEEPS -j ACCEPT\n",
+            "no packet comes back from rule 1 of MINE",
+        ),
+        // a part of its packets is taken
+        (
+            "-A PREROUTING -d 10.96.0.0/12 -j RETURN\n-A PREROUTING -j KUBE-SERVICES\n",
+            "takes every packet of 2 rules of it before they come to KUBE-SERVICES",
+        ),
+        (
+            "-A PREROUTING -p udp -m udp --dport 53 -j DNAT --to-destination 10.0.0.1\n\
+             -A PREROUTING -j KUBE-SERVICES\n",
+            "takes every packet of 1 rule of it",
+        ),
+        (
+            "-A PREROUTING -i eth0 -j ACCEPT\n-A PREROUTING -j KUBE-SERVICES\n",
+            "takes packets of a link or a protocol before they come to KUBE-SERVICES",
+        ),
+        (
+            "-A PREROUTING -p tcp -j KEEPS\n-A PREROUTING -j KUBE-SERVICES\n-A KEEPS -j ACCEPT\n",
+            "takes every packet of 1 rule of it",
+        ),
+    ] {
+        let text = nat(prerouting);
+        let found = found(&[("iptables-nft-save", &text)], Code::MissingAnchor, Severity::Error);
+        assert!(found.iter().any(|message| message.contains(says)), "{prerouting}: {found:?}");
+    }
+}
+
+#[test]
+fn an_anchor_as_its_system_makes_it_is_no_finding() {
+    for prerouting in [
+        "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n",
+        "-A PREROUTING -m conntrack --ctstate NEW -j KUBE-SERVICES\n",
+        "-A PREROUTING -j MINE\n-A MINE -j KUBE-SERVICES\n-A MINE -i eth0 -j KUBE-SERVICES\n",
+        // one that asks and one that does not
+        "-A PREROUTING -i eth0 -j KUBE-SERVICES\n-A PREROUTING -j KUBE-SERVICES\n",
+        // packets of others are taken before
+        "-A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.1\n\
+         -A PREROUTING -i docker0 -j RETURN\n-A PREROUTING -i lo -j ACCEPT\n\
+         -A PREROUTING -p icmp -j ACCEPT\n-A PREROUTING -d 224.0.0.0/4 -j RETURN\n\
+         -A PREROUTING -j KUBE-SERVICES\n",
+        // a chain that packets come back from
+        "-A PREROUTING -j KEEPS\n-A PREROUTING -j KUBE-SERVICES\n-A KEEPS -s 10.9.0.0/16 -j ACCEPT\n",
+    ] {
+        let text = nat(prerouting);
+        let report = doctor::run(&dumps::of_files(&[("iptables-nft-save", &text)]));
+        let found: Vec<_> =
+            report.findings.iter().filter(|f| f.code == Code::MissingAnchor).collect();
+        assert!(found.is_empty(), "{prerouting}: {found:#?}");
+    }
+    let others = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:DOCKER - [0:0]\n\
+        :CNI-HOSTPORT-DNAT - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
+        -A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT\n\
+        -A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER\n\
+        -A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80\n\
+        -A CNI-HOSTPORT-DNAT -p tcp -m tcp --dport 81 -j DNAT --to-destination 10.244.1.2:80\n\
+        COMMIT\n";
+    let report = doctor::run(&dumps::of_files(&[("iptables-nft-save", others)]));
+    assert!(report.findings.iter().all(|f| f.code != Code::MissingAnchor), "{report:#?}");
+}
+
+#[test]
+fn policies_that_an_accept_stands_before_are_a_warning() {
+    let text = |before: &str| {
+        format!(
+            "*filter\n:FORWARD ACCEPT [0:0]\n:KUBE-ROUTER-FORWARD - [0:0]\n:KUBE-POD-FW-A - [0:0]\n\
+             {before}-A FORWARD -j KUBE-ROUTER-FORWARD\n\
+             -A KUBE-ROUTER-FORWARD -s 10.244.1.5/32 -j KUBE-POD-FW-A\n\
+             -A KUBE-POD-FW-A -j REJECT\nCOMMIT\n"
+        )
+    };
+    for before in ["-A FORWARD -s 10.244.0.0/16 -j ACCEPT\n", "-A FORWARD -i eth0 -j ACCEPT\n"] {
+        let text = text(before);
+        let found = found(&[("iptables-nft-save", &text)], Code::MissingAnchor, Severity::Warning);
+        assert!(found.iter().any(|f| f.contains("policies do not hold")), "{before}: {found:?}");
+    }
+    for before in [
+        "",
+        "-A FORWARD -i docker0 ! -o docker0 -j ACCEPT\n",
+        "-A FORWARD -p tcp -m tcp --dport 80 -j ACCEPT\n",
+    ] {
+        let text = text(before);
+        let found = found(&[("iptables-nft-save", &text)], Code::MissingAnchor, Severity::Warning);
+        assert!(found.is_empty(), "{before}: {found:?}");
+    }
+}
+
+const PROXY: &str = include_str!("../fixtures/healthy-kube-proxy-nftables/nft-list-ruleset.txt");
+
+/// kube-proxy's real table, without the rules of some chains or the elements of some maps.
+fn flushed(chains: &[&str], maps: &[&str]) -> String {
+    let (mut out, mut inside, mut elements) = (String::new(), None, false);
+    for line in PROXY.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["chain", name, "{"] => inside = chains.contains(name).then_some("chain"),
+            ["map" | "set", name, "{"] => inside = maps.contains(name).then_some("map"),
+            ["}"] => inside = None,
+            _ => {}
+        }
+        let first = words.first().copied().unwrap_or_default();
+        let goes = match inside {
+            Some("chain") => !matches!(first, "chain" | "type" | "comment"),
+            Some(_) => {
+                let begins = first == "elements";
+                let goes = elements || begins;
+                elements = goes && !line.contains('}');
+                goes
+            }
+            None => false,
+        };
+        if !goes {
+            out += line;
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[test]
+fn flushed_chains_and_emptied_maps_of_kube_proxy_are_found() {
+    let clean = flushed(&[], &[]);
+    for (code, chains, maps, says) in [
+        (Code::MissingAnchor, &["nat-prerouting"][..], &[][..], "nat-prerouting"),
+        (Code::MissingAnchor, &["nat-output", "nat-postrouting"], &[], "nat-postrouting"),
+        (Code::MissingAnchor, &["filter-forward"], &[], "cluster-ips-check"),
+        (Code::EmptyChain, &["services"], &[], "chain services has no rule"),
+        (Code::EmptyChain, &["masquerading"], &[], "chain masquerading has no rule"),
+        (Code::EmptyChain, &[], &["service-ips", "service-nodeports"], "have no element"),
+    ] {
+        let text = flushed(chains, maps);
+        assert!(text.len() < clean.len());
+        let found = found(&[("nft-list-ruleset", &text)], code, Severity::Error);
+        assert!(found.iter().any(|f| f.contains(says)), "{says}: {found:?}\n{text}");
+    }
+    // a rule in the chain that does not lead there
+    let text = clean.replace("\t\tjump services\n", "\t\tcounter\n");
+    let found = found(&[("nft-list-ruleset", &text)], Code::MissingAnchor, Severity::Error);
+    // of both families
+    assert_eq!(found.len(), 4, "{found:?}");
+    // base chains that are gone, and such that have lost their hook
+    let text = clean.replace("chain nat-prerouting", "chain other");
+    let gone = self::found(&[("nft-list-ruleset", &text)], Code::MissingAnchor, Severity::Error);
+    assert!(gone.iter().any(|f| f.contains("gone: nat-prerouting")), "{gone:?}");
+    let report = doctor::run(&dumps::of_files(&[("nft-list-ruleset", &clean)]));
+    assert!(report.findings.is_empty(), "{report:#?}");
+}
+
+#[test]
+fn tables_of_other_systems_whose_base_chains_are_flushed_are_found() {
+    let table = |base: &str| {
+        format!(
+            "table ip kube-router-filter-ipv4 {{\n\tchain FORWARD {{\n\t\ttype filter hook forward \
+             priority filter; policy accept;\n{base}\t}}\n\tchain KUBE-ROUTER-FORWARD {{\n\t\tip saddr \
+             10.244.1.5 drop\n\t}}\n}}\n"
+        )
+    };
+    let of =
+        |base| found(&[("nft-list-ruleset", &table(base))], Code::MissingAnchor, Severity::Error);
+    assert_eq!(of("").len(), 1);
+    assert_eq!(of("\t\tjump KUBE-ROUTER-FORWARD\n"), Vec::<String>::new());
+}
+
+/// A native filter table with these lines in its forward chain, beside kube-proxy.
+fn forward(policy: &str, rules: &str, more: &str) -> String {
+    format!(
+        "table inet filter {{\n\tchain forward {{\n\t\ttype filter hook forward priority filter; policy \
+         {policy};\n{rules}\t}}\n{more}}}\n{PROXY}"
+    )
+}
+
+#[test]
+fn a_drop_that_comes_after_an_accept_of_iptables_is_found_however_it_is_written() {
+    const ADDR: &str =
+        "4: cni0: <BROADCAST,UP> mtu 1450 state UP\n    inet 10.244.1.1/24 scope global cni0\n";
+    for (policy, rules, more) in [
+        ("drop", "\t\tct state established,related accept\n", ""),
+        ("drop", "\t\tiifname \"lo\" accept\n\t\tip protocol icmp accept\n", ""),
+        ("drop", "\t\ttcp dport 22 accept\n", ""),
+        ("drop", "\t\tiifname \"docker0\" accept\n", ""),
+        ("drop", "\t\tjump allowed\n", "\tchain allowed {\n\t\ttcp dport 22 accept\n\t}\n"),
+        ("accept", "\t\tct state established,related accept\n\t\tdrop\n", ""),
+        ("accept", "\t\tcounter packets 0 bytes 0 reject\n", ""),
+        ("accept", "\t\tiifname \"cni0\" drop\n", ""),
+        ("accept", "\t\tip saddr 10.244.0.0/16 drop\n", ""),
+    ] {
+        let text = forward(policy, rules, more);
+        let files = [("nft-list-ruleset", text.as_str()), ("ip-addr", ADDR)];
+        let found = found(&files, Code::ForwardDrop, Severity::Error);
+        assert_eq!(found.len(), 1, "{policy} {rules} {more}: {found:?}");
+    }
+    for (policy, rules, more) in [
+        ("drop", "\t\tip saddr 10.244.0.0/16 accept\n", ""),
+        ("drop", "\t\tiifname \"cni0\" accept\n", ""),
+        ("drop", "\t\tjump allowed\n", "\tchain allowed {\n\t\tiifname \"cni*\" accept\n\t}\n"),
+        ("drop", "\t\taccept\n", ""),
+        ("accept", "\t\taccept\n\t\tdrop\n", ""),
+        ("accept", "\t\tip saddr 203.0.113.0/24 drop\n", ""),
+        ("accept", "\t\tiifname \"eth1\" drop\n", ""),
+        ("accept", "\t\tct state invalid drop\n", ""),
+    ] {
+        let text = forward(policy, rules, more);
+        let files = [("nft-list-ruleset", text.as_str()), ("ip-addr", ADDR)];
+        let found = found(&files, Code::ForwardDrop, Severity::Error);
+        assert!(found.is_empty(), "{policy} {rules} {more}: {found:?}");
+    }
+}
+
+const LINKS: &str = "1: lo: <LOOPBACK,UP> mtu 65536 state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n\
+    2: eth0: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.10/24 scope global eth0\n\
+    3: eth1: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.11/24 scope global eth1\n\
+    4: cni0: <BROADCAST,UP> mtu 1450 state UP\n    inet 10.244.1.1/24 scope global cni0\n    inet6 fd00:10:244:1::1/64 scope global\n\
+    5: veth1234abcd@if2: <BROADCAST,UP> mtu 1450 master cni0 state UP\n\
+    6: cali0123456789a@if2: <BROADCAST,UP> mtu 1450 state UP\n";
+const ROUTES: &str = "default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 proto kernel scope link metric 100\n\
+    192.0.2.0/24 dev eth1 proto kernel scope link metric 101\n";
+
+#[test]
+fn links_that_do_not_forward_are_found_by_name() {
+    let all = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.forwarding = 1\n";
+    for (sysctl, severity, says) in [
+        ("net.ipv4.conf.cni0.forwarding = 0\n", Some(Severity::Error), "cni0"),
+        ("net.ipv4.conf.eth0.forwarding = 0\n", Some(Severity::Error), "eth0"),
+        ("net.ipv4.conf.default.forwarding = 0\n", Some(Severity::Error), "default"),
+        ("net.ipv6.conf.all.forwarding = 0\n", Some(Severity::Error), "IPv6"),
+        // the port of a bridge, a link of nothing that is forwarded, loopback
+        ("net.ipv4.conf.veth1234abcd.forwarding = 0\n", None, ""),
+        ("net.ipv4.conf.eth1.forwarding = 0\nnet.ipv4.conf.lo.forwarding = 0\n", None, ""),
+        ("net.ipv4.conf.cni0.forwarding = 1\n", None, ""),
+    ] {
+        let text = format!("{all}{sysctl}");
+        let files = [
+            ("nft-list-ruleset", PROXY),
+            ("ip-addr", LINKS),
+            ("ip-route", ROUTES),
+            ("sysctl", &text),
+        ];
+        let found = found(&files, Code::ForwardingOff, Severity::Error);
+        assert_eq!(found.len(), usize::from(severity.is_some()), "{sysctl}: {found:?}");
+        assert!(found.iter().all(|message| message.contains(says)), "{sysctl}: {found:?}");
+    }
+}
+
+#[test]
+fn strict_filtering_on_a_link_that_is_answered_by_another_is_found() {
+    const RULES: &str = "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n";
+    let own = format!("{RULES}100:\tfrom 192.0.2.11 lookup 100\n");
+    let two_ways =
+        "default via 192.0.2.1 dev eth0 metric 100\ndefault via 198.51.100.1 dev eth1 metric 200\n";
+    for (routes, rules, sysctl, finds) in [
+        (ROUTES, RULES, "net.ipv4.conf.eth1.rp_filter = 1\n", true),
+        (two_ways, RULES, "net.ipv4.conf.all.rp_filter = 1\n", true),
+        (ROUTES, RULES, "net.ipv4.conf.eth1.rp_filter = 2\n", false),
+        (
+            ROUTES,
+            RULES,
+            "net.ipv4.conf.eth0.rp_filter = 1\nnet.ipv4.conf.eth1.rp_filter = 0\n",
+            false,
+        ),
+        // sent from its own address it leaves by itself
+        (ROUTES, own.as_str(), "net.ipv4.conf.eth1.rp_filter = 1\n", false),
+        (
+            "default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 proto kernel\n",
+            RULES,
+            "net.ipv4.conf.all.rp_filter = 1\n",
+            false,
+        ),
+    ] {
+        let files =
+            [("ip-addr", LINKS), ("ip-route", routes), ("ip-rule", rules), ("sysctl", sysctl)];
+        let found = found(&files, Code::RpFilterStrict, Severity::Warning);
+        assert_eq!(found.len(), usize::from(finds), "{routes} {sysctl}: {found:?}");
+    }
+}
+
+#[test]
+fn a_bridge_without_its_module_is_found_where_all_sysctls_are_known() {
+    const ALL: &str = "net.core.somaxconn = 4096\nnet.ipv4.ip_local_reserved_ports = \n\
+        net.ipv4.ip_nonlocal_bind = 0\n";
+    let with = format!(
+        "{ALL}net.bridge.bridge-nf-call-iptables = 1\nnet.bridge.bridge-nf-call-ip6tables = 1\n"
+    );
+    for (sysctl, finds) in [(ALL, true), ("net.ipv4.ip_forward = 1\n", false), (&with, false)] {
+        let files = [("nft-list-ruleset", PROXY), ("ip-addr", LINKS), ("sysctl", sysctl)];
+        let found = found(&files, Code::BridgeNfCallOff, Severity::Warning);
+        assert_eq!(found.len(), usize::from(finds), "{sysctl}: {found:?}");
+    }
+}
+
+#[test]
+fn a_lock_that_is_held_for_long_names_process_and_command() {
+    let held = |seconds: &str| {
+        format!(
+            r#"{{"version":1,"xtablesLock":{{"known":[{{"pid":4711,"process":"iptables","command":"iptables -w -A INPUT"{seconds}}}]}}}}"#
+        )
+    };
+    let found =
+        |seconds| found(&[("node.json", &held(seconds))], Code::LockHeld, Severity::Warning);
+    let long = found(r#","seconds":9"#);
+    assert!(
+        long[0].contains("iptables (pid 4711) holds it for 9 s at least: iptables -w -A INPUT"),
+        "{long:?}"
+    );
+    assert_eq!((found(r#","seconds":1"#), found("")), (vec![], vec![]));
+}

@@ -22,6 +22,7 @@ mod rules;
 mod section;
 mod sockets;
 mod text;
+mod whole;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ use std::path::PathBuf;
 
 pub use self::nft_render::{element as nft_element, rule as nft_rule};
 pub use self::paths::from_paths;
-use crate::snapshot::{SkippedInput, Snapshot};
+use crate::snapshot::{PartName, Partial, SkippedInput, Snapshot};
 
 /// How much of a dump is taken in.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +85,13 @@ pub struct Assembler {
     pub(crate) links: BTreeMap<String, usize>,
     pub(crate) open_link: Option<usize>,
     /// Kinds of entries that there is no more room for, said already.
-    full: BTreeSet<String>,
+    full: BTreeSet<PartName>,
+    /// Parts that the present file has something of.
+    pub(crate) touched: BTreeSet<PartName>,
+    /// What was seen of nf_tables.
+    nft: whole::Nft,
+    /// How many connections the tool said it showed, and where.
+    connections_said: Option<(String, u64)>,
     unnoted: usize,
 }
 
@@ -104,6 +111,9 @@ impl Assembler {
             links: BTreeMap::new(),
             open_link: None,
             full: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            nft: whole::Nft::default(),
+            connections_said: None,
             unnoted: 0,
         }
     }
@@ -114,6 +124,7 @@ impl Assembler {
     /// Of the reader; what is wrong with the content is in [`Snapshot::skipped`].
     pub fn add(&mut self, name: &str, input: impl io::Read) -> io::Result<()> {
         let mut input = decode::Decoded::new(input)?;
+        self.touched.clear();
         match input.kind()? {
             decode::Kind::Text => text::read(self, name, &mut input),
             decode::Kind::Json => {
@@ -121,8 +132,11 @@ impl Assembler {
                 Ok(())
             }
             decode::Kind::Empty => {
-                // a tool that had nothing to say, if the name says which
-                if !text::empty_output(&mut self.snapshot, name, false) {
+                // a tool that had nothing to say, if the name says which; JSON of nothing has brackets
+                let json = name.to_ascii_lowercase().ends_with(".json");
+                if json {
+                    json::nothing(self, name);
+                } else if !text::empty_output(&mut self.snapshot, name, false) {
                     self.skip(name, 0, "it is empty");
                 }
                 Ok(())
@@ -136,6 +150,7 @@ impl Assembler {
 
     /// What was put together.
     pub fn finish(mut self) -> Snapshot {
+        whole::look(&mut self);
         if self.unnoted > 0 {
             let why = format!("{} more places were not understood", self.unnoted);
             self.snapshot.skipped.push(SkippedInput { place: "all files".to_owned(), why });
@@ -153,12 +168,23 @@ impl Assembler {
     }
 
     /// Whether there is room for one more of `held`; says so once if not.
-    pub(crate) fn room(&mut self, held: usize, file: &str, line: usize, what: &str) -> bool {
+    pub(crate) fn room(&mut self, held: usize, file: &str, line: usize, part: PartName) -> bool {
+        self.touched.insert(part);
         let limit = self.limits.entries;
-        if held == limit && self.full.insert(what.to_owned()) {
-            self.skip(file, line, format!("more than {limit} {what}: the rest is left out"));
+        if held == limit && self.full.insert(part) {
+            let why = format!("more than {limit} {part}: the rest is left out");
+            self.skip(file, line, why.clone());
+            self.half(part, file, line, why);
         }
         held < limit
+    }
+
+    /// Notes that only a part of something is known.
+    pub(crate) fn half(&mut self, part: PartName, file: &str, line: usize, why: impl Into<String>) {
+        let partial = &mut self.snapshot.partial;
+        if !partial.iter().any(|known| known.part == part) {
+            partial.push(Partial { part, place: place(file, line), why: why.into() });
+        }
     }
 }
 

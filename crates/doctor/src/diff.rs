@@ -101,8 +101,21 @@ pub fn diff(a: &Snapshot, b: &Snapshot) -> Diff {
         };
         result.not_compared.push(NotCompared { part: part.to_owned(), why });
     }
+    // a line that only one has may be one that the other had to leave out
+    let half: std::collections::BTreeSet<&str> =
+        a.half.keys().chain(b.half.keys()).copied().collect();
+    for part in &half {
+        let whys = [("first", a.half.get(part)), ("second", b.half.get(part))];
+        let whys = whys.into_iter().filter_map(|(which, why)| {
+            Some(format!("of the {which} only a part is known: {}", why?))
+        });
+        let why = whys.collect::<Vec<_>>().join("; ");
+        result.not_compared.push(NotCompared { part: (*part).to_owned(), why });
+    }
     let left_out = |heading: &Heading| {
-        a.absent.contains_key(heading.part) || b.absent.contains_key(heading.part)
+        half.contains(heading.part)
+            || a.absent.contains_key(heading.part)
+            || b.absent.contains_key(heading.part)
     };
     let mut headings: Vec<Heading> =
         a.headings.keys().chain(b.headings.keys()).filter(|h| !left_out(h)).cloned().collect();

@@ -6,6 +6,7 @@
 mod host;
 mod net;
 mod nft;
+mod partial;
 mod redact;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xt::{Backend, Family, Ruleset};
 
+pub(crate) use self::redact::stands_for_another;
 pub use self::{
     host::{
         Conntrack, Flow, IpSet, LegacyTables, Listener, LockHolder, Ovs, OvsPort, Tool,
@@ -20,6 +22,7 @@ pub use self::{
     },
     net::{Address, Link, Neighbour, Prefix, Route, RoutingRule},
     nft::{NftBase, NftChain, NftRule, NftRuleset, NftSet, NftTable, Verdict},
+    partial::{PartName, Partial},
 };
 
 /// The version of the format. Grows when a reader of the previous one could misunderstand.
@@ -74,6 +77,9 @@ pub struct Snapshot {
     /// When, as RFC 3339, and of which node; nothing after redaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<String>,
+    /// Whether names and addresses were replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
     /// Name of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
@@ -128,6 +134,9 @@ pub struct Snapshot {
     /// What tools said went wrong, where a dump kept it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<ToolMessage>,
+    /// Parts that are known in part only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partial: Vec<Partial>,
     /// What was in the dump and was not understood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedInput>,
@@ -217,6 +226,7 @@ impl Default for Snapshot {
         Self {
             version: VERSION,
             taken: None,
+            redacted: false,
             node: None,
             rules: Rules::default(),
             nft: Part::default(),
@@ -235,6 +245,7 @@ impl Default for Snapshot {
             kernel: Part::default(),
             agent: Part::default(),
             messages: Vec::new(),
+            partial: Vec::new(),
             skipped: Vec::new(),
         }
     }
@@ -248,7 +259,11 @@ impl Snapshot {
 
     /// Whether anything at all was looked at.
     pub fn is_blank(&self) -> bool {
-        let blank = Self { skipped: self.skipped.clone(), ..Self::default() };
+        let blank = Self {
+            partial: self.partial.clone(),
+            skipped: self.skipped.clone(),
+            ..Self::default()
+        };
         *self == blank
     }
 }

@@ -13,6 +13,12 @@ pub(super) fn starts(line: &str) -> bool {
 pub(super) fn take(all: &mut Assembler, file: &str, at: usize, line: &str) -> bool {
     if line.starts_with("conntrack v") {
         all.snapshot.conntrack.fill(|_| ());
+        // `conntrack v1.4.7 (conntrack-tools): 12 flow entries have been shown.`
+        let said =
+            line.split_once("): ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        if let Some(said) = said.filter(|_| line.contains("have been shown")) {
+            all.connections_said = Some((super::place(file, at), said));
+        }
         return true;
     }
     let Some(flow) = flow(line) else { return false };

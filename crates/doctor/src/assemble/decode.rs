@@ -28,6 +28,8 @@ pub(crate) struct Line {
     pub(crate) text: String,
     /// Whether its end was left out.
     pub(crate) cut: bool,
+    /// Whether the line's end is there: the last line of a text that is cut has none.
+    pub(crate) ended: bool,
 }
 
 impl<R: Read> Decoded<R> {
@@ -80,9 +82,10 @@ impl<R: Read> Decoded<R> {
         if cut {
             self.pass_over_line()?;
         }
+        let ended = cut || bytes.last() == Some(&b'\n');
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_end_matches(['\n', '\r', '\0']).to_owned();
-        Ok(Some(Line { number: self.line, text, cut }))
+        Ok(Some(Line { number: self.line, text, cut, ended }))
     }
 
     fn pass_over_line(&mut self) -> io::Result<()> {

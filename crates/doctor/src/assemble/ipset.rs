@@ -2,7 +2,7 @@
 
 use super::Assembler;
 use super::words::after;
-use crate::snapshot::IpSet;
+use crate::snapshot::{IpSet, PartName};
 
 pub(super) fn starts(line: &str) -> bool {
     line.starts_with("Name: ") || starts_save(line)
@@ -20,7 +20,7 @@ pub(super) fn take(all: &mut Assembler, file: &str, at: usize, line: &str) -> bo
     let elements = all.limits.elements;
     let held = all.snapshot.ipsets.known().map_or(0, Vec::len);
     let begins = matches!(words.first(), Some(&("create" | "Name:")));
-    if begins && !all.room(held, file, at, "sets") {
+    if begins && !all.room(held, file, at, PartName::Ipsets) {
         return true;
     }
     all.snapshot.ipsets.fill(|sets| match words.as_slice() {
@@ -65,7 +65,9 @@ fn take_listed(set: &mut IpSet, words: &[&str], elements: usize) -> bool {
             set.limit = after(header, "maxelem").and_then(|limit| limit.parse().ok());
         }
         ["References:", number] => set.references = number.parse().ok(),
-        ["Revision:" | "Members:", ..] => {}
+        ["Revision:" | "Members:", ..]
+        | ["Size", "in", "memory:", ..]
+        | ["Number", "of", "entries:", ..] => {}
         [name, .., _] if name.ends_with(':') => {}
         [element, ..] => {
             set.count += 1;

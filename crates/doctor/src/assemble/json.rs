@@ -5,13 +5,15 @@ use std::net::IpAddr;
 
 use serde::de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor};
 use serde_json::{Deserializer, Value};
-use xt::Family;
+use xt::{Extent, Family};
 
 use super::decode::Decoded;
 use super::nft_json::{Document, Index};
 use super::words::destination;
 use super::{Assembler, nft_text, route, text};
-use crate::snapshot::{Address, Link, Neighbour, Prefix, Route, RoutingRule, Snapshot, VERSION};
+use crate::snapshot::{
+    Address, Link, Neighbour, PartName, Prefix, Route, RoutingRule, Snapshot, VERSION,
+};
 
 pub(super) fn read<R: Read>(all: &mut Assembler, file: &str, input: &mut Decoded<R>) {
     let start = match input.peek() {
@@ -41,6 +43,8 @@ pub(super) fn read<R: Read>(all: &mut Assembler, file: &str, input: &mut Decoded
         Deserializer::from_reader(rest).deserialize_seq(Items { all, file })
     };
     if let Err(error) = result {
+        let nft = first.starts_with("\"nftables\"");
+        half(all, file, before + error.line(), nft);
         let what = match error.classify() {
             serde_json::error::Category::Eof => "the JSON ends in the middle",
             serde_json::error::Category::Io => "the file cannot be read to its end",
@@ -62,11 +66,15 @@ fn read_nft(
     all.snapshot.nft = crate::Part::Known(crate::snapshot::NftRuleset::default());
     let mut document = Document { all, file, index: Index::default() };
     let result = document.deserialize(&mut Deserializer::from_reader(rest));
+    all.nft.json = Some(if result.is_ok() { Extent::Whole } else { Extent::Part });
+    // a whole text is more than half a JSON
+    let text_counts = result.is_err() && all.nft.text == Some(Extent::Whole);
     for table in before.into_iter().flat_map(|before| before.tables) {
         all.snapshot.nft.fill(|nft| {
             let same =
                 nft.tables.iter_mut().find(|t| t.family == table.family && t.name == table.name);
             match same {
+                Some(known) if text_counts => *known = table,
                 Some(known) => nft_text::complete(known, &table),
                 // the JSON stopped before it
                 None if result.is_err() => nft.tables.push(table),
@@ -75,6 +83,44 @@ fn read_nft(
         });
     }
     result
+}
+
+/// Notes what is known in part only because the JSON does not go on.
+fn half(all: &mut Assembler, file: &str, line: usize, nft: bool) {
+    const WHY: &str = "the JSON ends in the middle";
+    if nft {
+        all.nft.cut(file, line, WHY);
+        return;
+    }
+    let parts: Vec<PartName> = all.touched.iter().copied().chain(named(file)).collect();
+    for part in parts {
+        all.half(part, file, line, WHY);
+    }
+}
+
+/// Notes that a file that should hold JSON holds nothing.
+pub(super) fn nothing(all: &mut Assembler, file: &str) {
+    let why = "it is empty";
+    all.skip(file, 0, why);
+    if file.to_ascii_lowercase().contains("nft") {
+        all.nft.cut(file, 0, why);
+    } else if let Some(part) = named(file) {
+        all.half(part, file, 0, why);
+    }
+}
+
+/// What a file of `ip -j` has, as far as its name says.
+fn named(file: &str) -> Option<PartName> {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    if name.contains("neigh") {
+        Some(PartName::Neighbours)
+    } else if name.contains("route") {
+        Some(PartName::Routes)
+    } else if let Some(family) = text::rule_family(name) {
+        Some(PartName::routing_rules(family))
+    } else {
+        (name.contains("link") || name.contains("addr")).then_some(PartName::Links)
+    }
 }
 
 /// A snapshot is taken as it is, unless something was read before.
@@ -173,7 +219,7 @@ fn take_item(all: &mut Assembler, file: &str, item: &Value) -> bool {
         return true;
     }
     if has("ifname") && has("flags") {
-        if all.room(held(all.snapshot.links.known().map(Vec::len)), file, 0, "links") {
+        if all.room(held(all.snapshot.links.known().map(Vec::len)), file, 0, PartName::Links) {
             route::add_link(all, link(item));
         }
         return true;
@@ -190,6 +236,7 @@ fn take_item(all: &mut Assembler, file: &str, item: &Value) -> bool {
             Family::V4 => &mut all.snapshot.routing_rules.v4,
             Family::V6 => &mut all.snapshot.routing_rules.v6,
         };
+        all.touched.insert(PartName::routing_rules(of));
         let limit = all.limits.entries;
         rules.fill(|rules| {
             if rules.len() < limit {
@@ -200,14 +247,19 @@ fn take_item(all: &mut Assembler, file: &str, item: &Value) -> bool {
     }
     if has("dst") && has("state") {
         let Some(neighbour) = neighbour(item) else { return false };
-        if all.room(held(all.snapshot.neighbours.known().map(Vec::len)), file, 0, "neighbours") {
+        if all.room(
+            held(all.snapshot.neighbours.known().map(Vec::len)),
+            file,
+            0,
+            PartName::Neighbours,
+        ) {
             all.snapshot.neighbours.fill(|known| known.push(neighbour));
         }
         return true;
     }
     if has("dst") {
         let Some(route) = json_route(item, file) else { return false };
-        if all.room(held(all.snapshot.routes.known().map(Vec::len)), file, 0, "routes") {
+        if all.room(held(all.snapshot.routes.known().map(Vec::len)), file, 0, PartName::Routes) {
             all.snapshot.routes.fill(|known| known.push(route));
         }
         return true;

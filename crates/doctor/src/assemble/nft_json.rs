@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 
 use super::{Assembler, nft_render};
-use crate::snapshot::{NftBase, NftChain, NftSet, NftTable};
+use crate::snapshot::{NftBase, NftChain, NftSet, NftTable, PartName};
 
 /// Takes the objects of `{"nftables": […]}` in.
 pub(super) struct Document<'a> {
@@ -157,7 +157,8 @@ impl Document<'_> {
         if self.all.rules >= limit {
             if !std::mem::replace(&mut self.index.full, true) {
                 let why = format!("more than {limit} rules: the rest is left out");
-                self.all.skip(self.file, 0, why);
+                self.all.skip(self.file, 0, why.clone());
+                self.all.half(PartName::Nft, self.file, 0, why);
             }
             return;
         }

@@ -9,6 +9,7 @@ mod rule;
 use self::elements::Elements;
 use super::Assembler;
 use crate::snapshot::{NftBase, NftChain, NftSet, NftTable};
+use xt::Extent;
 
 /// Longest rule that is put together of several lines.
 const LONGEST: usize = 1 << 20;
@@ -43,6 +44,8 @@ pub(super) struct Reader {
     /// A rule that goes on in the next line.
     pending: String,
     full: bool,
+    /// Its `}` was there.
+    closed: bool,
 }
 
 impl Reader {
@@ -51,7 +54,7 @@ impl Reader {
         let (family, name) = header(line).unwrap_or_default();
         let table =
             NftTable { family: family.to_owned(), name: name.to_owned(), ..NftTable::default() };
-        Self { table, inside: Inside::Table, pending: String::new(), full: false }
+        Self { table, inside: Inside::Table, pending: String::new(), full: false, closed: false }
     }
 
     /// Takes a line; whether the table ended with it.
@@ -60,6 +63,7 @@ impl Reader {
         match std::mem::replace(&mut self.inside, Inside::Table) {
             Inside::Table => {
                 if line == "}" {
+                    self.closed = true;
                     return true;
                 }
                 self.inside = self.in_table(line);
@@ -164,6 +168,13 @@ impl Reader {
 
     /// Puts the table into the snapshot.
     pub(super) fn finish(mut self, all: &mut Assembler, file: &str, at: usize) {
+        let cut = !self.closed || self.full;
+        if cut {
+            all.nft.cut(file, at, "the text ends inside a table");
+        }
+        let before = all.nft.text.get_or_insert(Extent::Whole);
+        *before = if cut || *before == Extent::Part { Extent::Part } else { Extent::Whole };
+        let json_is_cut = all.nft.json == Some(Extent::Part) && !cut;
         match self.inside {
             Inside::Table => {}
             Inside::Chain(chain) => {
@@ -181,6 +192,7 @@ impl Reader {
             let same =
                 |known: &&mut NftTable| known.family == table.family && known.name == table.name;
             match nft.tables.iter_mut().find(same) {
+                Some(known) if json_is_cut => *known = table,
                 Some(known) => complete(known, &table),
                 None => nft.tables.push(table),
             }

@@ -6,7 +6,7 @@ use xt::Family;
 
 use super::words::{after, destination};
 use super::{Assembler, text};
-use crate::snapshot::{Address, Link, Neighbour, Route, RoutingRule};
+use crate::snapshot::{Address, Link, Neighbour, PartName, Route, RoutingRule};
 
 /// Kinds of routes that stand before the destination.
 const KINDS: [&str; 10] = [
@@ -60,7 +60,7 @@ pub(super) fn take_link(all: &mut Assembler, file: &str, at: usize, line: &str) 
     if starts_link(line) {
         let Some(found) = link(line) else { return false };
         let held = all.snapshot.links.known().map_or(0, Vec::len);
-        if all.room(held, file, at, "links") {
+        if all.room(held, file, at, PartName::Links) {
             add_link(all, found);
         }
         return true;
@@ -173,7 +173,7 @@ pub(super) fn take_route(all: &mut Assembler, file: &str, at: usize, line: &str)
     }
     let Some(route) = route(line) else { return false };
     let held = all.snapshot.routes.known().map_or(0, Vec::len);
-    if all.room(held, file, at, "routes") {
+    if all.room(held, file, at, PartName::Routes) {
         let in_file = file.contains("ip6") || file.contains("ip-6") || file.contains("ipv6");
         all.snapshot.routes.fill(|routes| {
             let mut route = route;
@@ -286,7 +286,7 @@ fn neighbour(line: &str) -> Option<Neighbour> {
 pub(super) fn take_neighbour(all: &mut Assembler, file: &str, at: usize, line: &str) -> bool {
     let Some(neighbour) = neighbour(line) else { return false };
     let held = all.snapshot.neighbours.known().map_or(0, Vec::len);
-    if all.room(held, file, at, "neighbours") {
+    if all.room(held, file, at, PartName::Neighbours) {
         all.snapshot.neighbours.fill(|known| known.push(neighbour));
     }
     true

@@ -2,7 +2,7 @@
 
 use super::Assembler;
 use super::words::socket;
-use crate::snapshot::Listener;
+use crate::snapshot::{Listener, PartName};
 
 pub(super) fn starts(line: &str) -> bool {
     line.starts_with("Netid ") || line.starts_with("Proto Recv-Q") || listener(line).is_some()
@@ -15,7 +15,7 @@ pub(super) fn take(all: &mut Assembler, file: &str, at: usize, line: &str) -> bo
     }
     let Some(found) = listener(line) else { return false };
     let held = all.snapshot.listeners.known().map_or(0, Vec::len);
-    if all.room(held, file, at, "sockets") {
+    if all.room(held, file, at, PartName::Listeners) {
         all.snapshot.listeners.fill(|known| known.push(found));
     }
     true

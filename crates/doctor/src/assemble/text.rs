@@ -6,7 +6,7 @@ use super::decode::Decoded;
 use super::section::{self, Begins};
 use super::words::short;
 use super::{Assembler, conntrack, ipset, messages, nft_text, ovs, route, rules, sockets};
-use crate::snapshot::Tool;
+use crate::snapshot::{PartName, Tool};
 
 /// Reads a file line by line.
 pub(super) fn read<R: Read>(
@@ -18,6 +18,10 @@ pub(super) fn read<R: Read>(
     while let Some(line) = input.next_line()? {
         if line.cut {
             all.skip(name, line.number, "the line is too long: its end is left out");
+        }
+        if !line.ended && file.is_cut_in(line.number, &line.text) {
+            file.cut(all, line.number);
+            break;
         }
         file.take(all, line.number, &line.text);
     }
@@ -47,6 +51,8 @@ struct File<'a> {
     strange: Option<(usize, String)>,
     strange_count: usize,
     last: usize,
+    /// It ends in the middle of a line.
+    is_cut: bool,
 }
 
 /// Files that speak about a state and are not one.
@@ -69,6 +75,7 @@ impl<'a> File<'a> {
             strange: None,
             strange_count: 0,
             last: 0,
+            is_cut: false,
         }
     }
 
@@ -98,6 +105,64 @@ impl<'a> File<'a> {
             self.strange_count += 1;
             self.strange.get_or_insert_with(|| (at, short(line)));
         }
+    }
+
+    /// Whether a last line without its end is the middle of something. What ends a text is whole also if
+    /// somebody's script took the line's end off.
+    fn is_cut_in(&self, at: usize, line: &str) -> bool {
+        match &self.section {
+            Section::None => {
+                !self.only_messages
+                    && !is_bare(self.name)
+                    && section::begins(line) != Some(Begins::Tool)
+                    // one sysctl is what somebody wrote down
+                    && named(self.name).is_some_and(|part| at > 1 || part != PartName::Sysctls)
+            }
+            Section::Other(Begins::Tool) => false,
+            Section::Rules => line.trim() != "COMMIT" && !line.starts_with("# Completed"),
+            Section::Nft(_) => line.trim() != "}",
+            Section::Links | Section::IpSets | Section::Ovs(_) | Section::Other(_) => {
+                !self.only_messages
+            }
+        }
+    }
+
+    /// Notes that the text ends in the middle of a line, which is not taken: half of it may read as
+    /// something else.
+    fn cut(&mut self, all: &mut Assembler, at: usize) {
+        let why = "the text ends in the middle of a line";
+        self.is_cut = true;
+        let part = match &self.section {
+            // not even the first line is whole
+            Section::None => match named(self.name) {
+                Some(PartName::Nft) => {
+                    all.nft.cut(self.name, at, why);
+                    return;
+                }
+                Some(part) => part,
+                None => return,
+            },
+            Section::Rules => return self.rules.cut(at, why),
+            Section::Nft(_) => {
+                all.nft.cut(self.name, at, why);
+                return;
+            }
+            Section::Links => PartName::Links,
+            Section::IpSets => PartName::Ipsets,
+            Section::Ovs(_) => PartName::Ovs,
+            Section::Other(begins) => match begins {
+                Begins::Routes => PartName::Routes,
+                Begins::RoutingRules => {
+                    PartName::routing_rules(rule_family(self.name).unwrap_or(xt::Family::V4))
+                }
+                Begins::Neighbours => PartName::Neighbours,
+                Begins::Conntrack => PartName::Conntrack,
+                Begins::Sysctls => PartName::Sysctls,
+                Begins::Sockets => PartName::Listeners,
+                _ => return,
+            },
+        };
+        all.half(part, self.name, at, why);
     }
 
     fn is_of(&self, begins: Begins) -> bool {
@@ -147,7 +212,7 @@ impl<'a> File<'a> {
                     let Some((key, value)) = section::sysctl(line) else { return false };
                     let held =
                         all.snapshot.sysctls.known().map_or(0, std::collections::BTreeMap::len);
-                    if all.room(held, name, at, "sysctls") {
+                    if all.room(held, name, at, PartName::Sysctls) {
                         all.snapshot.sysctls.fill(|known| known.insert(key, value));
                     }
                     true
@@ -168,7 +233,7 @@ impl<'a> File<'a> {
 
     fn finish(mut self, all: &mut Assembler) {
         self.close(all);
-        if !self.only_messages {
+        if !self.only_messages && !self.is_cut {
             empty_output(&mut all.snapshot, self.name, self.has_rules);
         }
         if self.has_rules {
@@ -182,6 +247,32 @@ impl<'a> File<'a> {
             all.skip(self.name, line, format!("not understood: {text:?}{more}"));
         }
     }
+}
+
+/// What a file is the output of, by its name alone.
+fn named(name: &str) -> Option<PartName> {
+    let stem = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let origin = rules::Origin::of_name(name);
+    match (origin.backend, origin.family) {
+        (Some(backend), Some(family)) if stem.contains("save") => {
+            Some(PartName::rules(backend, family))
+        }
+        _ if stem.contains("nft") && stem.contains("rules") => Some(PartName::Nft),
+        _ if stem.starts_with("conntrack") => Some(PartName::Conntrack),
+        _ if stem.starts_with("ipset") => Some(PartName::Ipsets),
+        _ if stem.starts_with("sysctl") => Some(PartName::Sysctls),
+        _ if stem.contains("neigh") => Some(PartName::Neighbours),
+        _ if stem.contains("route") => Some(PartName::Routes),
+        _ if stem.contains("ip-addr") || stem.contains("ip-link") => Some(PartName::Links),
+        _ => rule_family(&stem).map(PartName::routing_rules),
+    }
+}
+
+/// Whether a file of this name holds a bare word or two.
+fn is_bare(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let stem = name.split('.').next().unwrap_or_default();
+    matches!(stem, "ip_tables_names" | "ip6_tables_names" | "hostname" | "kernel" | "osrelease")
 }
 
 /// Files that are known by their name alone: what they hold is a bare word or two.

@@ -32,6 +32,8 @@ pub(super) struct Paper {
     pub(super) headings: BTreeMap<Heading, Lines>,
     /// Parts that are not there, and why.
     pub(super) absent: BTreeMap<&'static str, String>,
+    /// Parts of which only a part is known, and why.
+    pub(super) half: BTreeMap<&'static str, String>,
 }
 
 impl Paper {
@@ -55,6 +57,10 @@ impl Paper {
 pub(super) fn of(snapshot: &Snapshot, links: bool, routes: bool) -> Paper {
     let normal = Normal::of(snapshot, links, routes);
     let mut paper = Paper::default();
+    for partial in &snapshot.partial {
+        let why = format!("{}: {}", partial.place, partial.why);
+        paper.half.entry(partial.part.as_str()).or_insert(why);
+    }
     for backend in [Backend::Legacy, Backend::NftCompat] {
         for family in Family::BOTH {
             rules(&mut paper, &normal, snapshot, backend, family);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::owners;
-use crate::snapshot::{Prefix, Snapshot};
+use crate::snapshot::{Prefix, Snapshot, stands_for_another};
 
 /// Names of links that CNIs make for one Pod.
 const OF_PODS: [&str; 6] = ["veth", "cali", "lxc", "eni", "tap", "azv"];
@@ -17,12 +17,18 @@ pub(super) struct Normal {
     /// Networks of uplinks and of Pods of this node.
     networks: Vec<(Prefix, &'static str)>,
     names: Vec<String>,
+    /// Addresses that stand for others are others in every redacted snapshot.
+    redacted: bool,
 }
 
 impl Normal {
     pub(super) fn of(snapshot: &Snapshot, links: bool, routes: bool) -> Self {
-        let mut normal =
-            Self { addresses: BTreeMap::new(), networks: Vec::new(), names: Vec::new() };
+        let mut normal = Self {
+            addresses: BTreeMap::new(),
+            networks: Vec::new(),
+            names: Vec::new(),
+            redacted: snapshot.redacted,
+        };
         normal.names.extend(snapshot.node.clone());
         let links = snapshot.links.known().filter(|_| links).into_iter().flatten();
         for link in links.filter(|link| !link.is_loopback()) {
@@ -98,10 +104,14 @@ impl Normal {
     }
 
     fn address(&self, address: IpAddr) -> Option<&'static str> {
-        self.addresses.get(&address).copied().or_else(|| {
-            let inside = self.networks.iter().find(|(network, _)| network.covers(address));
-            inside.map(|(_, instead)| *instead)
-        })
+        self.addresses
+            .get(&address)
+            .copied()
+            .or_else(|| {
+                let inside = self.networks.iter().find(|(network, _)| network.covers(address));
+                inside.map(|(_, instead)| *instead)
+            })
+            .or_else(|| (self.redacted && stands_for_another(address)).then_some("<redacted-ip>"))
     }
 
     fn network(&self, address: IpAddr, length: u8) -> Option<String> {
@@ -111,7 +121,8 @@ impl Normal {
         }
         let same =
             |network: &&(Prefix, &str)| network.0.length == length && network.0.covers(address);
-        let (_, instead) = self.networks.iter().find(same)?;
+        let redacted = (self.redacted && stands_for_another(address)).then_some("<redacted-ip>");
+        let instead = self.networks.iter().find(same).map(|(_, instead)| *instead).or(redacted)?;
         Some(format!("{}-net>", instead.trim_end_matches("-ip>")))
     }
 }

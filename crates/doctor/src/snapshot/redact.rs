@@ -2,22 +2,27 @@
 //!
 //! Addresses of the node's uplinks keep their host bits and lose their network; two addresses of one
 //! network stay in one network. Addresses of Pods and Services are private already and stay.
+//! What names the node (its name, short and long, its hardware addresses, its uplinks' addresses) goes
+//! from every text in every way it is written there ([`needles`]): within other words, in either case,
+//! as bytes in hexadecimal, inside other addresses.
 //! Deliberately kept: names of Services in comments. They are what the rules are about.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod addresses;
+mod needles;
 
 use serde_json::Value;
 
-use super::{Prefix, Snapshot};
-use crate::owners;
+use self::addresses::Addresses;
+pub(crate) use self::addresses::stands_for_another;
+use self::needles::Needles;
+use super::{Part, Snapshot};
 
 /// Why redaction failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the snapshot cannot be redacted")]
 pub struct RedactError(#[from] serde_json::Error);
 
-/// Keys of the agent's part whose values nobody else may see.
+/// Keys whose values nobody else may see.
 const SECRET_KEYS: [&str; 8] =
     ["token", "password", "passwd", "secret", "credential", "authorization", "cert", "privatekey"];
 
@@ -28,51 +33,58 @@ impl Snapshot {
     /// # Errors
     /// Never for a snapshot that this crate made: it would have to be one that cannot be written.
     pub fn redacted(&self, salt: u64) -> Result<Self, RedactError> {
-        let mut names = BTreeMap::new();
-        let hostname = self.sysctls.known().and_then(|all| all.get("kernel.hostname"));
-        for name in [self.node.as_ref(), hostname].into_iter().flatten() {
-            if name.len() > 2 {
-                names.insert(name.clone(), "node".to_owned());
-            }
-        }
-        let mut veil = Veil { uplinks: uplink_networks(self), salt, names, macs: BTreeMap::new() };
+        let mut addresses = Addresses::of(self, salt);
+        let needles = Needles::of(self, &mut addresses);
+        let mut veil = Veil { addresses, needles };
         let mut value = serde_json::to_value(self)?;
-        veil.hide(&mut value);
+        veil.hide(&mut value, Keys::Ours);
         let mut redacted: Self = serde_json::from_value(value)?;
         redacted.taken = None;
         redacted.node = None;
+        redacted.redacted = true;
+        // whatever somebody gave a program as an argument
+        if let Part::Known(holders) = &mut redacted.xtables_lock {
+            holders.iter_mut().for_each(|holder| holder.command = None);
+        }
         Ok(redacted)
     }
 }
 
-fn uplink_networks(snapshot: &Snapshot) -> Vec<Prefix> {
-    let links = snapshot.links.known().into_iter().flatten();
-    links
-        .filter(|link| !link.is_loopback() && !owners::is_pod_side_link(link))
-        .flat_map(|link| link.global_addresses().map(|address| address.prefix))
-        .collect()
+/// Whose the keys of an object are: names of fields, or texts that somebody wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Ours,
+    Free,
 }
 
 struct Veil {
-    uplinks: Vec<Prefix>,
-    salt: u64,
-    names: BTreeMap<String, String>,
-    macs: BTreeMap<String, String>,
+    addresses: Addresses,
+    needles: Needles,
 }
 
 impl Veil {
-    fn hide(&mut self, value: &mut Value) {
+    fn hide(&mut self, value: &mut Value, keys: Keys) {
         match value {
             Value::String(text) => *text = self.text(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item, keys)),
             Value::Object(fields) => {
-                for (key, value) in fields {
-                    let key = key.to_ascii_lowercase();
-                    if SECRET_KEYS.iter().any(|secret| key.contains(secret)) {
+                for (key, value) in fields.iter_mut() {
+                    let lower = key.to_ascii_lowercase();
+                    if keys == Keys::Free && SECRET_KEYS.iter().any(|secret| lower.contains(secret))
+                    {
                         *value = Value::from("redacted");
-                    } else {
-                        self.hide(value);
+                        continue;
                     }
+                    // names of sysctls have names of links in them; the agent's state is anything
+                    let inner = match key.as_str() {
+                        "sysctls" | "agent" => Keys::Free,
+                        _ => keys,
+                    };
+                    self.hide(value, inner);
+                }
+                if keys == Keys::Free {
+                    let old = std::mem::take(fields);
+                    fields.extend(old.into_iter().map(|(key, value)| (self.text(&key), value)));
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -80,101 +92,84 @@ impl Veil {
     }
 
     fn text(&mut self, text: &str) -> String {
-        if text.contains("-----BEGIN ") || text.starts_with("eyJ") || text.contains(" eyJ") {
+        if has_secret(text) {
             return "redacted".to_owned();
         }
-        let mut text = text.to_owned();
-        for (name, instead) in &self.names {
-            if text.contains(name.as_str()) {
-                text = text.replace(name.as_str(), instead);
-            }
-        }
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text.as_str();
-        while !rest.is_empty() {
-            let of_address = |c: char| c.is_ascii_hexdigit() || c == ':' || c == '.';
-            let end = rest.find(|c| !of_address(c)).unwrap_or(rest.len());
-            let (word, behind) = rest.split_at(end);
-            out += &self.word(word);
-            let next = behind.find(of_address).unwrap_or(behind.len());
-            out += &behind[..next];
-            rest = &behind[next..];
-        }
-        out
-    }
-
-    /// A word of the letters that addresses have; `10.0.0.1:80` has a port behind.
-    fn word(&mut self, word: &str) -> String {
-        if word.len() == 17 && word.split(':').filter(|byte| byte.len() == 2).count() == 6 {
-            return self.mac(word);
-        }
-        if let Ok(address) = word.parse::<IpAddr>() {
-            return self.address(address).to_string();
-        }
-        if let Some((address, port)) = word.split_once(':')
-            && let Ok(address) = address.parse::<Ipv4Addr>()
-        {
-            return format!("{}:{port}", self.address(address.into()));
-        }
-        word.to_owned()
-    }
-
-    fn mac(&mut self, mac: &str) -> String {
-        if mac == "00:00:00:00:00:00" || mac == "ff:ff:ff:ff:ff:ff" {
-            return mac.to_owned();
-        }
-        let number = self.macs.len() as u32 + 1;
-        let [_, a, b, c] = number.to_be_bytes();
-        let fresh = || format!("02:00:00:{a:02x}:{b:02x}:{c:02x}");
-        self.macs.entry(mac.to_owned()).or_insert_with(fresh).clone()
-    }
-
-    fn address(&self, address: IpAddr) -> IpAddr {
-        let of_uplink = self.uplinks.iter().filter(|net| net.covers(address)).map(|net| net.length);
-        match of_uplink.min() {
-            Some(length) => self.moved(address, length),
-            None if is_public(address) => {
-                self.moved(address, if address.is_ipv4() { 32 } else { 128 })
-            }
-            None => address,
-        }
-    }
-
-    /// Another network of the same length in a range that is nobody's; the host's bits stay.
-    fn moved(&self, address: IpAddr, length: u8) -> IpAddr {
-        match address {
-            // 100.64.0.0/10, RFC 6598
-            IpAddr::V4(v4) => {
-                let net = (self.salt as u32 ^ v4.to_bits()) & 0x003f_ffff | 0x6440_0000;
-                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-                Ipv4Addr::from_bits(net & mask | v4.to_bits() & !mask).into()
-            }
-            // fd00::/8, RFC 4193
-            IpAddr::V6(v6) => {
-                let salt = u128::from(self.salt) << 64 | u128::from(self.salt.rotate_left(17));
-                let net = (salt ^ v6.to_bits()) & (u128::MAX >> 8) | 0xfd << 120;
-                let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-                Ipv6Addr::from_bits(net & mask | v6.to_bits() & !mask).into()
-            }
-        }
+        let text = without_secret_values(text);
+        let text = without_secret_bytes(&text);
+        let text = self.needles.replaced(&text);
+        self.addresses.replaced(&text)
     }
 }
 
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            let special = v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_documentation()
-                || shared;
-            // masks look like addresses of class E
-            !special && v4.octets()[0] < 224
+/// Beginnings of a private key and of a token (JSON in base64).
+const SECRETS: [&str; 2] = ["-----BEGIN ", "eyJ"];
+
+/// Whether a text holds a key or a token.
+fn has_secret(text: &str) -> bool {
+    let of_token = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
+    text.contains(SECRETS[0])
+        || text.match_indices(SECRETS[1]).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let length = text[at..].chars().take_while(|c| of_token(*c)).count();
+            // a letter before it is the middle of a word, or of a hash of sixteen letters
+            length >= if before.is_some_and(|c| c.is_ascii_alphanumeric()) { 20 } else { 8 }
+        })
+}
+
+/// The text with the values of `token=…` and `password: …` and the like hidden. (`vault/token:http` is
+/// a port of a Service.)
+fn without_secret_values(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut secret = false;
+    for word in text.split_inclusive([' ', '\n']) {
+        let body = word.trim_end_matches([' ', '\n']);
+        let lower = body.to_ascii_lowercase();
+        let named = SECRET_KEYS.iter().find_map(|key| Some(lower.find(key)? + key.len()));
+        let rest = named.and_then(|end| Some((end, body.get(end..)?)));
+        match rest {
+            _ if secret && !body.is_empty() => {
+                out += "redacted";
+                secret = false;
+            }
+            Some((end, rest)) if rest.starts_with('=') => {
+                out += &body[..=end];
+                out += "redacted";
+            }
+            _ => {
+                secret = rest.is_some_and(|(_, rest)| rest == ":");
+                out += body;
+            }
         }
-        IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,
+        out += &word[body.len()..];
     }
+    out
+}
+
+/// The text with bytes in hexadecimal that hold a key or a token made zero.
+fn without_secret_bytes(text: &str) -> String {
+    let hex = |secret: &str| secret.bytes().fold(String::new(), |all, b| all + &format!("{b:02x}"));
+    let lower = text.to_ascii_lowercase();
+    let secrets = SECRETS.map(hex);
+    if !secrets.iter().any(|secret| lower.contains(secret)) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(end);
+        let run_lower = run.to_ascii_lowercase();
+        if run.len() >= 16 && secrets.iter().any(|secret| run_lower.contains(secret)) {
+            out.extend(std::iter::repeat_n('0', run.len()));
+        } else {
+            out += run;
+        }
+        let next = behind.find(|c: char| c.is_ascii_hexdigit()).unwrap_or(behind.len());
+        out += &behind[..next];
+        rest = &behind[next..];
+    }
+    out
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use doctor::snapshot::{
     Address, Conntrack, Flow, IpSet, LegacyTables, Link, Listener, LockHolder, Neighbour, NftBase,
-    NftChain, NftRule, NftRuleset, NftSet, NftTable, Ovs, OvsPort, Route, RoutingRule,
-    SkippedInput, Tool, ToolMessage, Tuple, Verdict,
+    NftChain, NftRule, NftRuleset, NftSet, NftTable, Ovs, OvsPort, PartName, Partial, Route,
+    RoutingRule, SkippedInput, Tool, ToolMessage, Tuple, Verdict,
 };
 use doctor::{Part, Snapshot};
 use serde_json::Value;
@@ -266,6 +266,7 @@ fn full() -> Snapshot {
         xtables_lock: Part::Known(vec![LockHolder {
             pid: Some(7),
             process: some("iptables"),
+            command: some("iptables -w"),
             seconds: Some(9),
         }]),
         legacy_tables: Part::Known(LegacyTables { v4: vec![text("nat")], v6: vec![text("nat")] }),
@@ -279,6 +280,8 @@ fn full() -> Snapshot {
         kernel: Part::Known(text("6.1.0")),
         agent: Part::Known(serde_json::json!({"npl": []})),
         messages: vec![ToolMessage { place: text("a line 1"), text: text("no") }],
+        redacted: true,
+        partial: vec![Partial { part: PartName::Routes, place: text("f"), why: text("cut") }],
         skipped: vec![SkippedInput { place: text("a line 2"), why: text("no") }],
         ..Snapshot::default()
     };

@@ -107,7 +107,9 @@ fn understand(words: &[&str], rule: &mut NftRule) {
         match *word {
             "{" => {
                 depth += 1;
-                rule.native = true;
+                // as text, the ports of `-m multiport` are a set as well
+                let before = at.checked_sub(1).and_then(|before| words.get(before));
+                rule.native |= !matches!(before, Some(&("dport" | "sport")));
             }
             "}" => depth = depth.saturating_sub(1),
             "vmap" | "map" | "." => rule.native = true,

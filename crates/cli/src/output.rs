@@ -5,7 +5,8 @@
 //! are written by others: what of them would command a terminal is shown, not done.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
@@ -70,12 +71,27 @@ pub(crate) fn severity(severity: Severity) {
     styled(&format!("{style}{}{style:#}", severity.as_str()));
 }
 
-/// Prints indented JSON.
+/// Prints indented JSON. What would command a terminal is escaped as JSON escapes it: inside of
+/// strings, where alone it can be, so that it is the same document.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
+    let mut text = escaped_json(&serde_json::to_string_pretty(value)?);
     text.push('\n');
-    print(&text);
+    styled(&text);
     Ok(())
+}
+
+/// JSON whose strings hold no control characters: `serde_json` escapes those of ASCII but DEL, and
+/// none beyond.
+fn escaped_json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() && letter != '\n' {
+            let _ = write!(shown, "\\u{:04x}", u32::from(letter));
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// Prints an array of objects as a table; columns are (title, key).
@@ -124,5 +140,14 @@ mod tests {
     fn what_would_command_a_terminal_is_spelled_out() {
         assert_eq!(harmless("a\nb: ü"), "a\nb: ü");
         assert_eq!(harmless("\x1b[31m\u{9b}\r\0"), "\\u{1b}[31m\\u{9b}\\r\\u{0}");
+    }
+
+    #[test]
+    fn json_of_every_control_character_is_the_same_json() {
+        let all: String = (0..0xb0).filter_map(char::from_u32).chain(['\u{2028}', 'ü']).collect();
+        let value = serde_json::json!({ &all: [&all] });
+        let text = escaped_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.contains(|letter: char| letter.is_control() && letter != '\n'), "{text:?}");
+        assert_eq!(serde_json::from_str::<Json>(&text).unwrap(), value);
     }
 }

@@ -246,6 +246,23 @@ fn what_a_dump_has_in_it_does_not_reach_the_terminal_as_commands() {
 }
 
 #[test]
+fn a_process_that_keeps_the_lock_of_iptables_is_named_on_a_live_node() {
+    let node = Node::new();
+    // a /run and processes of its own, which end with the first one
+    let script = "mount -t tmpfs none /run; flock -o /run/xtables.lock sleep 300 & \
+                  while flock -n /run/xtables.lock true; do sleep 0.1; done; \
+                  exec \"$1\" doctor -o json";
+    let own = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    let args = [&own[..], &["sh", "-c", script, "sh", NETKEEP]].concat();
+    let output = netkeep_for(LONG, Path::new("unshare"), &node.namespace, &args).expect_code(1);
+    let report = output.json();
+    assert_eq!(codes(&report), ["lock-held"].into(), "{report:#}");
+    let evidence = report["findings"][0]["evidence"].to_string();
+    assert!(evidence.contains("flock (pid "), "{evidence}");
+    assert!(evidence.contains("flock -o /run/xtables.lock sleep 300"), "{evidence}");
+}
+
+#[test]
 fn two_snapshots_are_compared_by_meaning() {
     let node = Node::new();
     node.load("iptables-nft-restore", &copies());

@@ -60,13 +60,12 @@ fn state(socket: &SocketArg) -> Result<Json, String> {
 
 fn to_stdout(snapshot: &Snapshot) -> Result<ExitCode> {
     let stdout = io::stdout();
-    let indented = stdout.is_terminal();
+    if stdout.is_terminal() {
+        crate::output::json(snapshot)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut out = BufWriter::new(stdout.lock());
-    let written = if indented {
-        serde_json::to_writer_pretty(&mut out, snapshot)
-    } else {
-        serde_json::to_writer(&mut out, snapshot)
-    };
+    let written = serde_json::to_writer(&mut out, snapshot);
     let written =
         written.map_err(io::Error::from).and_then(|()| writeln!(out)).and_then(|()| out.flush());
     match written {

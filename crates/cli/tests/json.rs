@@ -39,7 +39,10 @@ fn node() -> (Namespace, tempfile::TempDir) {
     let (namespace, folder) = (Namespace::create().unwrap(), tempfile::tempdir().unwrap());
     let lock = folder.path().join("lock");
     for (number, nasty) in NASTY.iter().enumerate() {
-        run(&namespace, "ip", &[b"link", b"add", nasty, b"type", b"dummy"], b"");
+        let peer = format!("peer{number}");
+        let veth: [&[u8]; 8] =
+            [b"link", b"add", nasty, b"type", b"veth", b"peer", b"name", peer.as_bytes()];
+        run(&namespace, "ip", &veth, b"");
         let chain = [nasty, &b"c"[..]].concat();
         for program in ["iptables-nft", "iptables-legacy"] {
             let lock = [b"XTABLES_LOCKFILE=", lock.as_os_str().as_bytes()].concat();
@@ -99,8 +102,8 @@ fn every_document_parses_whatever_others_wrote_into_the_node() {
         }
     }
     let _ = ask(&["snapshot", "-o", &file, "--socket", &socket]).expect_code(0);
-    let empty = path("empty.json");
-    fs::write(&empty, "{\"version\":1}").unwrap();
+    let empty = path("iptables-nft-save");
+    fs::write(&empty, "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n").unwrap();
     for args in [
         &["doctor", "--from", &file, "-o", "json"][..],
         &["diff", &file, &file, "-o", "json"],

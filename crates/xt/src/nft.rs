@@ -13,7 +13,7 @@ mod remove;
 mod save;
 
 pub use self::{
-    read::{NftRead, read, read_beside, read_tables},
+    read::{Beside, NftRead, read, read_beside, read_tables},
     remove::{RemoveError, RuleName, remove},
     save::save,
 };

@@ -44,7 +44,9 @@ impl Snapshot {
         redacted.redacted = true;
         // whatever somebody gave a program as an argument
         if let Part::Known(holders) = &mut redacted.xtables_lock {
-            holders.iter_mut().for_each(|holder| holder.command = None);
+            for holder in holders {
+                holder.command = None;
+            }
         }
         Ok(redacted)
     }
@@ -148,7 +150,7 @@ fn without_secret_values(text: &str) -> String {
 
 /// The text with bytes in hexadecimal that hold a key or a token made zero.
 fn without_secret_bytes(text: &str) -> String {
-    let hex = |secret: &str| secret.bytes().fold(String::new(), |all, b| all + &format!("{b:02x}"));
+    let hex = |secret: &str| xt::Hex(secret.as_bytes().to_vec()).to_string();
     let lower = text.to_ascii_lowercase();
     let secrets = SECRETS.map(hex);
     if !secrets.iter().any(|secret| lower.contains(secret)) {

@@ -40,7 +40,7 @@ fn identity() -> impl Strategy<Value = Identity> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    xt::Hex(bytes.to_vec()).to_string()
 }
 
 impl Identity {

@@ -106,18 +106,19 @@ fn who_holds_the_lock_of_iptables_is_named() {
     let path = folder.path().join("lock");
     let lock = xt::legacy::XtablesLock::acquire(&path, Duration::ZERO).unwrap();
     let node = Node::new();
-    let look = || {
+    let live_now = || {
         let lock_watch = Duration::from_millis(1_200);
         let xtables_lock = path.clone();
         node.look_with(Options { xtables_lock, lock_watch, ..Options::default() })
     };
-    let live = look();
+    let live = live_now();
     let [holder] = known(&live.xtables_lock).as_slice() else { panic!("{live:?}") };
     // by number, name and command line, and for how long it was seen to have it
-    assert_eq!((holder.pid, holder.seconds), (Some(std::process::id()), Some(1)));
+    assert_eq!(holder.pid, Some(std::process::id()));
+    assert!(holder.seconds >= Some(1), "{holder:?}");
     assert!(holder.command.as_ref().unwrap().contains("kernel"), "{holder:?}");
     drop(lock);
-    assert!(known(&look().xtables_lock).is_empty());
+    assert!(known(&live_now().xtables_lock).is_empty());
 }
 
 #[test]
@@ -129,10 +130,10 @@ fn a_lock_that_a_child_keeps_after_its_taker_ended_is_the_childs() {
     let mut command = std::process::Command::new("sh");
     let output = command.args(["-c", &script]).stdin(std::process::Stdio::null());
     let mut shell = output.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
+    let mut said_pid = String::new();
     let mut said = std::io::BufReader::new(shell.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
-    let child: u32 = line.trim().parse().unwrap();
+    std::io::BufRead::read_line(&mut said, &mut said_pid).unwrap();
+    let child: u32 = said_pid.trim().parse().unwrap();
     shell.wait().unwrap();
     let lock_watch = Duration::from_millis(10);
     let node = Node::new();

@@ -19,6 +19,9 @@ pub struct NftRead {
     pub generation: u32,
 }
 
+/// What stands beside rules, by table and chain, in the order of the rules.
+pub type Beside<T> = BTreeMap<(String, String), Vec<T>>;
+
 pub(crate) const fn nft_family(family: Family) -> nfnl::Family {
     match family {
         Family::V4 => nfnl::Family::Ip,
@@ -95,7 +98,7 @@ pub fn read_beside<T>(
     family: Family,
     sets: &mut dyn SetNames,
     mut beside: impl FnMut(nfnl::Rule, &Rule) -> T,
-) -> Result<(NftRead, BTreeMap<(String, String), Vec<T>>), Error> {
+) -> Result<(NftRead, Beside<T>), Error> {
     let ((parts, extra), generation) = socket.read_consistent(|socket| {
         let (mut parts, mut extra) = (Vec::new(), BTreeMap::new());
         for (name, chains) in listed(socket, family, &base::TABLES)? {

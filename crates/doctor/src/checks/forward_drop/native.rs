@@ -36,10 +36,9 @@ fn finding(host: &Host<'_>, table: &NftTable, chain: &NftChain) -> Option<model:
     let place = format!("table {} {} chain {}", table.family, table.name, chain.name);
     let taken = chain.rules.iter().position(|rule| takes_all(rule).is_some());
     let end = match taken.and_then(|at| Some((at, takes_all(chain.rules.get(at)?)?))) {
-        Some((_, Ends::Passes)) => None,
         Some((at, Ends::Drops)) => Some(format!("rule {} of it drops every packet", at + 1)),
         None if base.policy.as_deref() == Some("drop") => Some("the policy is drop".to_owned()),
-        None => None,
+        Some((_, Ends::Passes)) | None => None,
     };
     let before = &chain.rules[..taken.unwrap_or(chain.rules.len())];
     let (message, evidence): (String, Vec<&NftRule>) = match end {

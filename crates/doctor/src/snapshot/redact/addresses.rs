@@ -51,12 +51,12 @@ impl Addresses {
             .collect();
         let own = uplinks.iter().map(|uplink| uplink.address);
         let routes = snapshot.routes.known().into_iter().flatten();
-        let routers = routes.flat_map(|route| route.via.iter().copied().chain(route.source));
+        let of_routes = routes.flat_map(|route| route.via.iter().copied().chain(route.source));
         let others = neighbours().map(|neighbour| neighbour.address);
         let told = |address: &IpAddr| {
             uplinks.iter().any(|net| net.covers(*address)) && !address.is_unspecified()
         };
-        let known = own.chain(routers).chain(others).filter(told).collect();
+        let known = own.chain(of_routes).chain(others).filter(told).collect();
         let mut addresses = Self { uplinks, salt, macs: BTreeMap::new(), known };
         let macs = links().map(|link| &link.mac).chain(neighbours().map(|n| &n.mac));
         for mac in macs.flatten().filter_map(|mac| mac_bytes(mac)) {
@@ -140,15 +140,12 @@ impl Addresses {
                 let four = parts.get(..4)?.join(".");
                 Some((four.parse::<Ipv4Addr>().ok()?, four.len()))
             });
-            match found {
-                Some((address, length)) => {
-                    out += &self.address(address.into()).to_string();
-                    at += length;
-                }
-                None => {
-                    out.push(char::from(bytes[at]));
-                    at += 1;
-                }
+            if let Some((address, length)) = found {
+                out += &self.address(address.into()).to_string();
+                at += length;
+            } else {
+                out.push(char::from(bytes[at]));
+                at += 1;
             }
         }
         out
@@ -173,8 +170,7 @@ impl Addresses {
     /// An address of IPv6 may hold one of IPv4 (mapped, translated) or of hardware (EUI-64).
     fn without_traces(&mut self, old: Ipv6Addr, new: Ipv6Addr) -> Ipv6Addr {
         let mut octets = new.octets();
-        let [.., a, b, c, d] = old.octets();
-        let v4 = IpAddr::from([a, b, c, d]);
+        let v4 = IpAddr::from(Ipv4Addr::from_bits(old.to_bits() as u32));
         let translated = old.to_ipv4_mapped().is_some() || old.segments()[..2] == [0x64, 0xff9b];
         if translated || self.known.contains(&v4) {
             if let IpAddr::V4(v4) = self.address(v4) {

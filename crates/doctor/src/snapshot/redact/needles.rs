@@ -46,7 +46,7 @@ impl Beside {
 pub(super) struct Needles(Vec<Needle>);
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    xt::Hex(bytes.to_vec()).to_string()
 }
 
 /// The text's bytes in base64, as far as they do not depend on what is beside, for each of the three

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use xt::{Match, Rule, Target};
+use xt::{Rule, Target};
 
 use crate::snapshot::Link;
 
@@ -32,6 +32,8 @@ macro_rules! owners {
         const TABLES: &[(Owner, &[&str])] = &[$((Owner::$name, &$tables),)*];
         /// Prefixes of comments.
         const COMMENTS: &[(Owner, &[&str])] = &[$((Owner::$name, &$comments),)*];
+        /// [`by_letter`] of [`CHAINS`].
+        static OF_CHAINS: [u32; 256] = by_letter(CHAINS);
     };
 }
 
@@ -99,9 +101,33 @@ impl fmt::Display for Owner {
     }
 }
 
+/// Which systems have a prefix that begins with a letter, a bit each in the order of the table: names
+/// are looked up for every chain, and most systems are ruled out by one letter.
+const fn by_letter(table: &[(Owner, &[&str])]) -> [u32; 256] {
+    let mut letters = [0; 256];
+    let mut system = 0;
+    while system < table.len() {
+        let mut prefix = 0;
+        while prefix < table[system].1.len() {
+            letters[table[system].1[prefix].as_bytes()[0] as usize] |= 1 << system;
+            prefix += 1;
+        }
+        system += 1;
+    }
+    letters
+}
+
 fn find(table: &[(Owner, &[&str])], name: &str) -> Option<Owner> {
+    longest(table.iter(), name)
+}
+
+/// The system that has the longest prefix of a name.
+fn longest<'a>(
+    systems: impl Iterator<Item = &'a (Owner, &'a [&'a str])>,
+    name: &str,
+) -> Option<Owner> {
     // the longest prefix wins: OVN-KUBE- is not Kube-OVN's
-    let prefixes = table.iter().flat_map(|(owner, all)| all.iter().map(move |one| (*one, *owner)));
+    let prefixes = systems.flat_map(|(owner, all)| all.iter().map(move |one| (*one, *owner)));
     prefixes
         .filter(|(prefix, _)| name.starts_with(prefix))
         .max_by_key(|(p, _)| p.len())
@@ -110,7 +136,10 @@ fn find(table: &[(Owner, &[&str])], name: &str) -> Option<Owner> {
 
 /// Whose a chain of iptables is.
 pub fn of_chain(name: &str) -> Owner {
-    find(CHAINS, name).unwrap_or(Owner::Host)
+    let letter = name.bytes().next().unwrap_or_default();
+    let bits = OF_CHAINS[usize::from(letter)];
+    let systems = CHAINS.iter().enumerate().filter(|(system, _)| bits & 1 << system != 0);
+    longest(systems.map(|(_, system)| system), name).unwrap_or(Owner::Host)
 }
 
 /// Whose a native table is.
@@ -129,16 +158,16 @@ pub fn of_rule(chain: &str, rule: &Rule) -> Owner {
         Owner::Host => {}
         owner => return owner,
     }
-    if let Some(target) = rule.target.as_ref().and_then(Target::chain)
-        && of_chain(target) != Owner::Host
-    {
-        return of_chain(target);
+    let target = rule.target.as_ref().and_then(Target::chain);
+    match target.map_or(Owner::Host, of_chain) {
+        Owner::Host => of_comments(rule),
+        owner => owner,
     }
-    let comments = rule.matches.iter().filter_map(|found| match found {
-        Match::Comment(text) => of_comment(text),
-        _ => None,
-    });
-    comments.into_iter().next().unwrap_or(Owner::Host)
+}
+
+/// Whose a rule is by its comments.
+pub(crate) fn of_comments(rule: &Rule) -> Owner {
+    rule.comments().find_map(of_comment).unwrap_or(Owner::Host)
 }
 
 /// Links that belong to Pods, containers or overlays, not to the node's own network.

@@ -9,7 +9,7 @@ use model::{FindingCode, Severity};
 use xt::{Chain, Rule};
 
 use super::{Found, Outcome, limited, need_rules};
-use crate::host::{Host, TableView, dnats};
+use crate::host::{Host, TableView};
 use crate::owners;
 use crate::snapshot::Prefix;
 
@@ -61,9 +61,10 @@ pub(super) fn dangling<'a>(
     view: &TableView<'a>,
 ) -> Vec<(&'a Chain, &'a Rule, String)> {
     let here = Here::new(host);
-    dnats(view)
-        .filter_map(|(chain, rule, (address, _))| Some((chain, rule, here.nobody(address)?)))
-        .collect()
+    let lost =
+        view.translations().filter_map(|(at, (address, _))| Some((at, here.nobody(address)?)));
+    let rules = lost.filter_map(|(at, why)| view.rule(at).map(|(chain, rule)| (chain, rule, why)));
+    rules.collect()
 }
 
 /// What the kernel knows of the Pods of this node.

@@ -2,7 +2,6 @@
 //! an earlier version left, or what a tool could not find again.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use model::{FindingCode, Severity};
 use xt::{Chain, Match, Rule, Target, text};
@@ -18,8 +17,8 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
     let mut findings = Vec::new();
     for view in &host.tables {
-        for (_, chain) in view.chains() {
-            let groups = groups(chain);
+        for (number, chain) in view.chains() {
+            let groups = groups(view, number, chain);
             if groups.is_empty() {
                 continue;
             }
@@ -90,16 +89,10 @@ pub(super) struct Group<'a> {
 }
 
 /// The rules of a chain that are there more than once, in the order of the first one.
-pub(super) fn groups(chain: &Chain) -> Vec<Group<'_>> {
-    // most rules are there once: only the texts of those that may be copies are kept
-    let mut by_hash: BTreeMap<u64, Vec<&Rule>> = BTreeMap::new();
-    for rule in &chain.rules {
-        let mut hasher = DefaultHasher::new();
-        without_comments(rule).hash(&mut hasher);
-        by_hash.entry(hasher.finish()).or_default().push(rule);
-    }
+pub(super) fn groups<'a>(view: &TableView<'a>, number: usize, chain: &'a Chain) -> Vec<Group<'a>> {
+    // most rules are there once: only the texts of those that may be copies are made
     let mut by_text: BTreeMap<String, Vec<&Rule>> = BTreeMap::new();
-    for rule in by_hash.into_values().filter(|rules| rules.len() > 1).flatten() {
+    for rule in view.alike(number) {
         by_text.entry(without_comments(rule)).or_default().push(rule);
     }
     let mut groups: Vec<Group<'_>> =

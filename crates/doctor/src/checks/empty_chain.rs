@@ -25,8 +25,8 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     for view in host.tables.iter().filter(|view| view.is_whole()) {
         let mut lines = Vec::new();
         for (number, chain) in view.chains() {
-            let must = NEVER_EMPTY.iter().any(|prefix| chain.name.starts_with(prefix));
-            if !must || !chain.rules.is_empty() {
+            let must = || NEVER_EMPTY.iter().any(|prefix| chain.name.starts_with(prefix));
+            if !view.is_empty(number) || !must() {
                 continue;
             }
             let Some((from, rule)) = view.callers(number).next() else { continue };

@@ -58,9 +58,12 @@ pub(super) fn has_pods(host: &Host<'_>) -> bool {
                 | Owner::Weave
         )
     };
-    let chains = host.tables.iter().flat_map(TableView::chains);
-    let mut chains = chains.filter(|(_, chain)| chain.kind == xt::ChainKind::User);
-    chains.any(|(_, chain)| kubernetes(owners::of_chain(&chain.name)))
+    let mut views = host.tables.iter();
+    let rules = views.any(|view| {
+        let mut chains = view.chains().filter(|(_, chain)| chain.kind == xt::ChainKind::User);
+        chains.any(|(number, _)| kubernetes(view.owner_of(number)))
+    });
+    rules
         || [
             Owner::KubeProxy,
             Owner::KubeRouter,
@@ -86,7 +89,7 @@ fn end(forward: &Chain) -> Option<String> {
 fn accepts_pods(view: &TableView<'_>) -> bool {
     view.chains().any(|(number, chain)| {
         // kube-proxy accepts only what it translated, and answers
-        let owner = owners::of_chain(&chain.name);
+        let owner = view.owner_of(number);
         owner != Owner::KubeProxy
             && owner != Owner::Kubelet
             && view.is_reached_from(number, "FORWARD")
@@ -102,6 +105,9 @@ fn accepts(rule: &Rule) -> bool {
         })
     };
     let queue = rule.target.as_ref().is_some_and(|target| target.name() == "NFQUEUE");
+    if !queue && rule.target != Some(Target::Accept) {
+        return false;
+    }
     let space = Space::of(rule);
     let answers = rule.matches.iter().any(|found| match found {
         Match::Conntrack(test) => test.state.is_some_and(|state| !state.value().has("NEW")),
@@ -109,8 +115,7 @@ fn accepts(rule: &Rule) -> bool {
         _ => false,
     });
     let ping = rule.matches.iter().any(|found| matches!(found, Match::Icmp(_) | Match::Icmp6(_)));
-    (rule.target == Some(Target::Accept) || queue)
-        && !of_containers(space.input.as_ref())
+    !of_containers(space.input.as_ref())
         && !of_containers(space.output.as_ref())
         && !answers
         && !ping

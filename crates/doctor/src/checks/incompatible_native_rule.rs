@@ -2,10 +2,10 @@
 //! refuses the table or, worse, shows the rule without its condition; saved and restored it is wider.
 
 use model::{FindingCode, Severity};
-use xt::{Backend, Match};
+use xt::Backend;
 
 use super::{Found, Outcome, limited};
-use crate::host::Host;
+use crate::host::{Host, Trait};
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     let nft = host.snapshot.nft.known();
@@ -27,12 +27,8 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         }
     }
     for view in host.tables.iter().filter(|view| view.backend == Backend::NftCompat) {
-        let mut lines = Vec::new();
-        for (_, chain) in view.chains() {
-            let native =
-                |rule: &&xt::Rule| rule.matches.iter().any(|m| matches!(m, Match::Native(_)));
-            lines.extend(chain.rules.iter().filter(native).map(|rule| view.show(chain, rule)));
-        }
+        let rules = view.rules_that(Trait::NATIVE);
+        let lines: Vec<String> = rules.map(|(chain, rule)| view.show(chain, rule)).collect();
         let place = format!("table {} {}", family_word(view.family), view.name());
         let known = findings.iter().any(|finding: &model::Finding| finding.subject == place);
         if !lines.is_empty() && !known {

@@ -13,7 +13,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     let views = host.tables.iter().filter(|view| view.name() == "nat" && view.is_whole());
     for view in views {
         let Some(mark) = view.number("KUBE-MARK-MASQ") else { continue };
-        let callers = view.callers(mark).count();
+        let callers = view.count_of_callers(mark);
         let in_force = view.is_reached(mark);
         if callers == 0 || !in_force || masquerades(host, view.family) {
             continue;
@@ -43,10 +43,10 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
 fn masquerades(host: &Host<'_>, family: Family) -> bool {
     let views = host.tables.iter().filter(|view| view.family == family && view.name() == "nat");
     let mut views = views.filter(|view| {
-        view.chains().any(|(number, chain)| {
-            let of_kube = chain.name == "KUBE-POSTROUTING" || chain.name == "POSTROUTING";
-            of_kube
-                && view.is_reached_from(number, "POSTROUTING")
+        ["KUBE-POSTROUTING", "POSTROUTING"].into_iter().any(|name| {
+            let Some(number) = view.number(name) else { return false };
+            let Some(chain) = view.table.chains.get(number) else { return false };
+            view.is_reached_from(number, "POSTROUTING")
                 && chain.rules.iter().any(|rule| {
                     matches!(rule.target, Some(Target::Masquerade(_) | Target::Snat(_)))
                 })

@@ -8,13 +8,18 @@ use super::{Found, Outcome, need_rules};
 use crate::host::Host;
 use crate::snapshot::Link;
 
+/// The chain that masquerades by the mark.
+const OF_KUBE_PROXY: &str = "KUBE-POSTROUTING";
+
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
     let links = host.snapshot.links.known().map(Vec::as_slice).unwrap_or_default();
     let tunnels: Vec<&Link> = links.iter().filter(|link| is_tunnel(link)).collect();
     let mut findings = Vec::new();
     for view in host.tables.iter().filter(|view| view.name() == "nat") {
-        for (number, chain) in view.chains().filter(|(_, chain)| is_of_kube_proxy(chain)) {
+        if let Some(number) = view.number(OF_KUBE_PROXY)
+            && let Some(chain) = view.table.chains.get(number)
+        {
             let Some(rule) = masquerades_marked(chain) else { continue };
             let severity = if tunnels.is_empty() || !view.is_reached(number) {
                 Severity::Info
@@ -47,10 +52,6 @@ pub(super) fn is_tunnel(link: &Link) -> bool {
     let by_kind = matches!(link.kind.as_deref(), Some("vxlan" | "geneve" | "gre" | "ipip" | "sit"));
     let names = ["flannel.", "vxlan", "genev", "cilium_vxlan", "antrea-tun", "tunl0"];
     by_kind || names.iter().any(|name| link.name.starts_with(name)) && link.is_up()
-}
-
-fn is_of_kube_proxy(chain: &Chain) -> bool {
-    chain.name == "KUBE-POSTROUTING"
 }
 
 /// The rule that masquerades marked packets, if no rule before it clears the mark.

@@ -5,7 +5,7 @@ use model::{FindingCode, Severity};
 use xt::{Backend, Family};
 
 use super::{Found, Outcome, count, need};
-use crate::host::{Host, Space};
+use crate::host::{Host, Trait};
 use crate::snapshot::NftRule;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
@@ -22,13 +22,15 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         let Some(table) = nft.table(family, view.name()) else { continue };
         let mut lines = Vec::new();
         for chain in &table.chains {
-            let Some(saved) = view.chain(&chain.name) else { continue };
+            let Some(number) = view.number(&chain.name) else { continue };
+            let Some(saved) = view.table.chains.get(number) else { continue };
             // rules that one of the two leaves out shift the others: only equal lengths compare
             if saved.rules.len() != chain.rules.len() {
                 continue;
             }
-            for (rule, kernel) in saved.rules.iter().zip(&chain.rules) {
-                if lost(rule, kernel) {
+            for (at, (rule, kernel)) in saved.rules.iter().zip(&chain.rules).enumerate() {
+                // most rules ask something, and are done with
+                if view.is(number, at, Trait::ASKS_NOTHING) && lost(rule, kernel) {
                     lines.push(view.show(saved, rule));
                     lines.push(format!("nft: {}", kernel.text));
                 }
@@ -54,10 +56,9 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     Ok(findings)
 }
 
-/// Whether the text asks nothing and the kernel asks something.
+/// Whether the text of a rule that asks nothing has no match, and the kernel asks something.
 fn lost(rule: &xt::Rule, kernel: &NftRule) -> bool {
-    let asks_nothing = Space::of(rule).is_all() && rule.matches.iter().all(is_comment);
-    asks_nothing && kernel.conditions > 0 && rule.target.is_some()
+    rule.matches.iter().all(is_comment) && kernel.conditions > 0 && rule.target.is_some()
 }
 
 fn is_comment(found: &xt::Match) -> bool {

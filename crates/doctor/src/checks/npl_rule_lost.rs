@@ -6,7 +6,7 @@ use model::{FindingCode, Severity};
 use serde_json::Value;
 
 use super::{Found, Outcome, limited, need};
-use crate::host::{Host, services};
+use crate::host::Host;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     let agent = need(&host.snapshot.agent, "the agent of netkeep")?;
@@ -48,7 +48,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
 fn programmed(host: &Host<'_>) -> BTreeSet<(String, u16)> {
     let mut found = BTreeSet::new();
     for view in host.tables.iter().filter(|view| view.name() == "nat") {
-        for (_, port, protocol) in services(view).into_keys() {
+        for (_, port, protocol) in view.services().frontends() {
             let name = match protocol {
                 6 => "tcp",
                 17 => "udp",

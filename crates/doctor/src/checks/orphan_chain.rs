@@ -45,9 +45,9 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         let orphans: Vec<_> = view
             .chains()
             .filter(|(number, chain)| {
-                chain.kind == ChainKind::User
+                view.count_of_callers(*number) == 0
+                    && chain.kind == ChainKind::User
                     && !chain.rules.is_empty()
-                    && view.callers(*number).next().is_none()
                     && !anchors.contains(chain.name.as_str())
                     && !is_spare(view, &chain.name)
             })
@@ -77,8 +77,7 @@ fn is_spare(view: &TableView<'_>, name: &str) -> bool {
     let keepers = keepers(name);
     !keepers.is_empty()
         && view.chains().any(|(number, chain)| {
-            keepers.contains(&owners::of_chain(&chain.name))
-                && view.callers(number).next().is_some()
+            keepers.contains(&owners::of_chain(&chain.name)) && view.count_of_callers(number) > 0
         })
 }
 

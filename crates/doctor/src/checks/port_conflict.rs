@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{FindingCode, Severity};
 
 use super::{Found, Outcome, limited, need, need_rules};
-use crate::host::{Host, services};
+use crate::host::Host;
 
 /// Processes that listen to keep a port that their rules translate.
 const KEEPERS: [&str; 8] = [
@@ -24,7 +24,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
     let mut translated: BTreeMap<(u16, u16), String> = BTreeMap::new();
     for view in host.tables.iter().filter(|view| view.name() == "nat") {
-        for ((address, port, protocol), backends) in services(view) {
+        for ((address, port, protocol), backends) in view.services().iter() {
             let first = backends.iter().next().map(|(address, _)| address.to_string());
             if let (None, Some(first)) = (address, first) {
                 let place = format!("{}: to {first}", view.place());

@@ -13,8 +13,9 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     let mut findings = Vec::new();
     for view in &host.tables {
         for missing in missing_anchor::missing(view) {
+            let Some(number) = view.number(missing.builtin) else { continue };
             let Some(builtin) = view.chain(missing.builtin) else { continue };
-            let twice = duplicate_rules::groups(builtin);
+            let twice = duplicate_rules::groups(view, number, builtin);
             let twice = twice.iter().find(|group| {
                 let to = group.rules[0].target.as_ref().and_then(Target::chain);
                 to.is_some_and(|to| owners::of_chain(to) != owners::of_chain(&missing.chain.name))

@@ -5,25 +5,26 @@ use model::{Finding, FindingCode, Severity};
 use xt::{Chain, Target};
 
 use super::{Found, Outcome, duplicate_rules, limited, need_rules, wrong_order};
-use crate::host::{Host, Shadow, TableView, shadows, translates};
+use crate::host::{Host, Shadow, TableView, translates};
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
     let mut findings = Vec::new();
     for view in &host.tables {
-        for (number, chain) in view.chains() {
+        for (number, shadows) in view.shadowed() {
+            let Some(chain) = view.table.chains.get(*number) else { continue };
             let mut by_taker: Vec<(&xt::Rule, Vec<Shadow<'_>>)> = Vec::new();
-            for shadow in shadows(view, chain) {
-                if is_of_another_check(&shadow) {
+            for shadow in shadows {
+                if is_of_another_check(shadow) {
                     continue;
                 }
                 match by_taker.iter_mut().find(|(by, _)| by.position == shadow.by.position) {
-                    Some((_, all)) => all.push(shadow),
-                    None => by_taker.push((shadow.by, vec![shadow])),
+                    Some((_, all)) => all.push(*shadow),
+                    None => by_taker.push((shadow.by, vec![*shadow])),
                 }
             }
             for (_, all) in by_taker {
-                findings.push(finding(view, chain, &all, view.is_reached(number)));
+                findings.push(finding(view, chain, &all, view.is_reached(*number)));
             }
         }
     }

@@ -8,8 +8,8 @@ use model::{Finding, FindingCode, Severity};
 use xt::{Backend, Family, Target};
 
 use super::{Found, Outcome, need_rules};
-use crate::host::{Frontend, Host, NatBackend, TableView, services};
-use crate::owners::{self, Owner};
+use crate::host::{Frontend, Host, NatBackend, TableView};
+use crate::owners::Owner;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
@@ -28,10 +28,8 @@ pub(super) fn owned(host: &Host<'_>, backend: Backend, family: Family) -> BTreeM
     let mut counts = BTreeMap::new();
     let views = host.tables.iter().filter(|v| v.backend == backend && v.family == family);
     for view in views {
-        for (_, chain) in view.chains() {
-            for rule in &chain.rules {
-                *counts.entry(owners::of_rule(&chain.name, rule)).or_default() += 1;
-            }
+        for (owner, owned) in view.owned() {
+            *counts.entry(*owner).or_default() += owned.rules;
         }
     }
     counts
@@ -126,16 +124,17 @@ fn one_system(
 
 /// Addresses that the two backends send to different places.
 fn conflicts(host: &Host<'_>, family: Family) -> Vec<String> {
-    let of = |backend| host.table(backend, family, "nat").map(services).unwrap_or_default();
-    let (legacy, nft) = (of(Backend::Legacy), of(Backend::NftCompat));
-    let differ = legacy.iter().filter_map(|(frontend, old)| {
-        let new = nft.get(frontend).filter(|new| *new != old)?;
-        Some(format!(
+    let of = |backend| host.table(backend, family, "nat").map(TableView::services);
+    let (Some(legacy), Some(nft)) = (of(Backend::Legacy), of(Backend::NftCompat)) else {
+        return Vec::new();
+    };
+    let differ = legacy.differ(nft).map(|(frontend, old, new)| {
+        format!(
             "{}: {} in iptables-legacy, {} in iptables-nft",
-            show_frontend(*frontend),
-            show_backends(old),
-            show_backends(new)
-        ))
+            show_frontend(frontend),
+            show_backends(&old),
+            show_backends(&new)
+        )
     });
     differ.take(8).collect()
 }
@@ -189,11 +188,7 @@ fn stale_half(host: &Host<'_>, family: Family, owner: Owner) -> Option<(Backend,
     }
     let packets = |backend| -> u64 {
         let views = host.tables.iter().filter(|v| v.backend == backend && v.family == family);
-        let rules = views.flat_map(|view| {
-            view.chains().flat_map(|(_, chain)| chain.rules.iter().map(move |r| (chain, r)))
-        });
-        let its_own = rules.filter(|(chain, rule)| owners::of_rule(&chain.name, rule) == owner);
-        its_own.filter_map(|(_, rule)| rule.counters).map(|counters| counters.packets).sum()
+        views.filter_map(|view| view.owned().get(&owner)).map(|owned| owned.packets).sum()
     };
     let (legacy, nft) = (packets(Backend::Legacy), packets(Backend::NftCompat));
     // iptables 1.8.0 was the first with two backends; systems moved from legacy to nft since
@@ -222,15 +217,13 @@ fn drops(host: &Host<'_>, family: Family, owner: Owner, stale: Option<Backend>) 
     let of_half = |view: &&TableView<'_>| view.family == family && Some(view.backend) == stale;
     let mut lines = Vec::new();
     for view in host.tables.iter().filter(of_half) {
-        for (number, chain) in view.chains() {
-            if !view.is_reached(number) {
-                continue;
+        for (chain, rule) in view.rules_of(owner) {
+            let ends = matches!(rule.target, Some(Target::Drop | Target::Reject(_)));
+            if ends && view.number(&chain.name).is_some_and(|number| view.is_reached(number)) {
+                lines.push(format!("final: {}", view.show(chain, rule)));
             }
-            for rule in &chain.rules {
-                let ends = matches!(rule.target, Some(Target::Drop | Target::Reject(_)));
-                if ends && owners::of_rule(&chain.name, rule) == owner && lines.len() < 3 {
-                    lines.push(format!("final: {}", view.show(chain, rule)));
-                }
+            if lines.len() == 3 {
+                return lines;
             }
         }
     }

@@ -7,13 +7,16 @@ use std::net::IpAddr;
 use model::{FindingCode, Severity};
 
 use super::{Found, Outcome, count, need, need_rules};
-use crate::host::{Host, dnats, services};
+use crate::host::Host;
 use crate::snapshot::{Flow, Verdict};
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     let conntrack = need(&host.snapshot.conntrack, "connections")?;
     if host.snapshot.nft.known().is_none() {
         need_rules(host)?;
+    }
+    if conntrack.flows.is_empty() {
+        return Ok(Vec::new());
     }
     let rules = Translations::of(host);
     if rules.fronts.is_empty() {
@@ -85,8 +88,8 @@ impl Translations {
     fn of(host: &Host<'_>) -> Self {
         let mut all = Self::default();
         for view in host.tables.iter().filter(|view| view.name() == "nat") {
-            all.fronts.extend(services(view).into_keys());
-            all.targets.extend(dnats(view).map(|(_, _, to)| to));
+            all.fronts.extend(view.services().frontends());
+            all.targets.extend(view.translations().map(|(_, to)| to));
         }
         let nft = host.snapshot.nft.known().into_iter().flat_map(|nft| &nft.tables);
         for table in nft.filter(|table| !table.is_of_iptables()) {

@@ -7,8 +7,8 @@ use model::{Finding, FindingCode, Severity};
 use xt::{Backend, Chain, Family, Rule, Test};
 
 use super::{Found, Outcome, count, limited, need_rules};
-use crate::host::{Host, TableView};
-use crate::owners::{self, Owner};
+use crate::host::{Host, TableView, Trait};
+use crate::owners::Owner;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
@@ -36,20 +36,18 @@ pub(super) fn rules_of_gone_links<'a>(
     let names: BTreeSet<&str> = links.iter().map(|link| link.name.as_str()).collect();
     let mut found = Vec::new();
     for view in host.tables.iter().filter(|v| v.backend == backend && v.family == family) {
-        for (_, chain) in view.chains() {
-            for rule in &chain.rules {
-                let interfaces = [&rule.selector.input, &rule.selector.output];
-                let gone = interfaces.into_iter().flatten().any(|test| match test {
-                    Test::Is(name) => {
-                        let name = name.0.as_str();
-                        let of_pod = OF_PODS.iter().any(|p| name.starts_with(p) && name != *p);
-                        of_pod && !name.ends_with('+') && !names.contains(name)
-                    }
-                    Test::Not(_) => false,
-                });
-                if gone {
-                    found.push((view.show(chain, rule), rule));
+        for (chain, rule) in view.rules_that(Trait::AT_LINK) {
+            let interfaces = [&rule.selector.input, &rule.selector.output];
+            let gone = interfaces.into_iter().flatten().any(|test| match test {
+                Test::Is(name) => {
+                    let name = name.0.as_str();
+                    let of_pod = OF_PODS.iter().any(|p| name.starts_with(p) && name != *p);
+                    of_pod && !name.ends_with('+') && !names.contains(name)
                 }
+                Test::Not(_) => false,
+            });
+            if gone {
+                found.push((view.show(chain, rule), rule));
             }
         }
     }
@@ -156,13 +154,5 @@ fn by_place(host: &Host<'_>, owner: Owner) -> BTreeMap<String, Vec<String>> {
 }
 
 fn lines_of(view: &TableView<'_>, owner: Owner) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (_, chain) in view.chains() {
-        for rule in &chain.rules {
-            if owners::of_rule(&chain.name, rule) == owner {
-                lines.push(view.show(chain, rule));
-            }
-        }
-    }
-    lines
+    view.rules_of(owner).map(|(chain, rule)| view.show(chain, rule)).collect()
 }

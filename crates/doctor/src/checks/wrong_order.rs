@@ -5,16 +5,17 @@ use model::{Finding, FindingCode, Severity};
 use xt::{Chain, Rule, Target};
 
 use super::{Found, Outcome, limited, need_rules};
-use crate::host::{Host, Shadow, Space, TableView, shadows};
+use crate::host::{Host, Shadow, Space, TableView};
 use crate::owners;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
     let mut findings = Vec::new();
     for view in host.tables.iter().filter(|view| view.name() == "nat") {
-        for (_, chain) in view.chains() {
-            let late: Vec<Shadow<'_>> =
-                shadows(view, chain).into_iter().filter(is_exception_too_late).collect();
+        for (number, shadows) in view.shadowed() {
+            let Some(chain) = view.table.chains.get(*number) else { continue };
+            let late = shadows.iter().filter(|shadow| is_exception_too_late(shadow));
+            let late: Vec<Shadow<'_>> = late.copied().collect();
             if !late.is_empty() {
                 findings.push(exceptions(view, chain, &late));
             }

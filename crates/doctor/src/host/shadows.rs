@@ -5,11 +5,12 @@
 //! their lengths, one port, interfaces), and a later rule looks up only the kinds of rules that the
 //! chain has, of which there are few. The bounds below keep that true for strange chains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use xt::{Chain, Net, PortRange, Rule, Target};
+use xt::{Chain, Net, PortRange, Rule};
 
-use super::{Space, TableView, captures, ends};
+use super::captures::captures;
+use super::{Space, TableView, Trait};
 
 /// A rule and the one that leaves nothing for it.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,8 @@ pub struct Shadow<'a> {
     pub by: &'a Rule,
 }
 
+/// A chain with more rules than this has an index.
+const FEW: usize = 16;
 /// Kinds of rules looked up in one chain.
 const KINDS: usize = 64;
 /// Rules looked at of one kind and key.
@@ -39,43 +42,99 @@ struct Kind {
 /// The values of what a rule fixes.
 type Key = (Option<u16>, Option<Net>, Option<Net>, Option<PortRange>);
 
-/// Rules that take all of their packets, by kind and key.
-type Takers<'a> = BTreeMap<Kind, BTreeMap<Key, Vec<(Space, &'a Rule)>>>;
-
 /// All shadowed rules of a chain, each with the first rule that shadows it.
-pub fn shadows<'a>(view: &TableView<'a>, chain: &'a Chain) -> Vec<Shadow<'a>> {
+pub(super) fn shadows<'a>(view: &TableView<'a>, number: usize) -> Vec<Shadow<'a>> {
+    let Some(chain) = view.table.chains.get(number) else { return Vec::new() };
+    if chain.rules.len() <= FEW {
+        of_chain(view, number, chain, Row::default())
+    } else {
+        of_chain(view, number, chain, Index::default())
+    }
+}
+
+fn of_chain<'a>(
+    view: &TableView<'a>,
+    number: usize,
+    chain: &'a Chain,
+    mut earlier: impl Earlier<'a>,
+) -> Vec<Shadow<'a>> {
     let mut found = Vec::new();
-    let mut earlier: Takers<'a> = BTreeMap::new();
-    for rule in &chain.rules {
+    let mut any = false;
+    for (at, (rule, facts)) in chain.rules.iter().zip(view.facts(number)).enumerate() {
+        let may_take = at + 1 < chain.rules.len()
+            && !facts.has(Trait::UNCERTAIN)
+            && match facts.leads() {
+                Some(next) => facts.has(Trait::GOES) || view.may_keep(next),
+                None => facts.has(Trait::ENDS),
+            };
+        if !any && !may_take {
+            continue;
+        }
         let space = Space::of(rule);
-        if let Some(by) = taker(&earlier, &space) {
+        if let Some(by) = earlier.taker(&space) {
             found.push(Shadow { rule, by });
             if found.len() == MOST {
                 break;
             }
             continue;
         }
-        let takes = match &rule.target {
-            Some(Target::Jump(next)) => captures(view, next, &space),
-            _ => ends(rule),
+        let takes = || match facts.leads() {
+            Some(next) if !facts.has(Trait::GOES) => captures(view, next, &space),
+            _ => true,
         };
-        if takes && !space.is_uncertain {
-            let kind = kind(&space);
-            if earlier.len() < KINDS || earlier.contains_key(&kind) {
-                let same = earlier.entry(kind).or_default().entry(key(&space)).or_default();
-                if same.len() < SAME {
-                    same.push((space, rule));
-                }
-            }
+        if may_take && takes() {
+            earlier.add(space, rule);
+            any = true;
         }
     }
     found
 }
 
-fn taker<'a>(earlier: &Takers<'a>, space: &Space) -> Option<&'a Rule> {
-    let takers = earlier.iter().filter_map(|(kind, keys)| keys.get(&projected(space, kind)?));
-    let takers = takers.flatten().filter(|(other, _)| space.is_within(other));
-    takers.map(|(_, rule)| *rule).min_by_key(|rule| rule.position)
+/// Rules that take all of their packets.
+trait Earlier<'a> {
+    /// The first one that takes all of these too.
+    fn taker(&self, space: &Space) -> Option<&'a Rule>;
+    fn add(&mut self, space: Space, rule: &'a Rule);
+}
+
+/// One behind the other, for chains of a few rules, as most are.
+#[derive(Default)]
+struct Row<'a>(Vec<(Space, &'a Rule)>);
+
+impl<'a> Earlier<'a> for Row<'a> {
+    fn taker(&self, space: &Space) -> Option<&'a Rule> {
+        let taker = self.0.iter().find(|(other, _)| space.is_within(other));
+        taker.map(|(_, rule)| *rule)
+    }
+
+    fn add(&mut self, space: Space, rule: &'a Rule) {
+        self.0.push((space, rule));
+    }
+}
+
+/// By kind and key. Kinds are walked, keys only asked: their order is nowhere to be seen.
+#[derive(Default)]
+struct Index<'a>(BTreeMap<Kind, ByKey<'a>>);
+
+/// Rules of one kind.
+type ByKey<'a> = HashMap<Key, Vec<(Space, &'a Rule)>>;
+
+impl<'a> Earlier<'a> for Index<'a> {
+    fn taker(&self, space: &Space) -> Option<&'a Rule> {
+        let takers = self.0.iter().filter_map(|(kind, keys)| keys.get(&projected(space, kind)?));
+        let takers = takers.flatten().filter(|(other, _)| space.is_within(other));
+        takers.map(|(_, rule)| *rule).min_by_key(|rule| rule.position)
+    }
+
+    fn add(&mut self, space: Space, rule: &'a Rule) {
+        let kind = kind(&space);
+        if self.0.len() < KINDS || self.0.contains_key(&kind) {
+            let same = self.0.entry(kind).or_default().entry(key(&space)).or_default();
+            if same.len() < SAME {
+                same.push((space, rule));
+            }
+        }
+    }
 }
 
 fn kind(space: &Space) -> Kind {
@@ -139,6 +198,48 @@ fn cut(net: &Net, length: Option<u8>) -> Net {
                 address: Ipv6Addr::from_bits(v6.to_bits() & mask).into(),
                 mask: Ipv6Addr::from_bits(mask).into(),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_rules_and_many_are_searched_with_the_same_result() {
+        let texts = [
+            "-p tcp -m tcp --dport 80 -j ACCEPT",
+            "-s 10.0.0.0/8 -p tcp -j DROP",
+            "-d 10.96.0.1/32 -p udp -m udp --dport 53 -j ACCEPT",
+            "-i cni0 -m conntrack --ctstate NEW -j ACCEPT",
+            "-d 10.96.0.0/16 -j REJECT",
+            "-p tcp -m multiport --dports 80,443 -j ACCEPT",
+            "-s 10.1.0.0/16 ! -d 10.1.0.0/16 -j RETURN",
+            "-j DROP",
+        ];
+        let rules: Vec<Rule> = (1..)
+            .zip(texts)
+            .map(|(position, text)| Rule { position, ..xt::text::parse_rule(text, xt::Family::V4) })
+            .collect();
+        let (mut row, mut index) = (Row::default(), Index::default());
+        for rule in &rules {
+            let space = Space::of(rule);
+            let narrower = [
+                "-s 10.1.2.3/32 -p tcp -m tcp --dport 80",
+                "-d 10.96.0.1/32 -p udp -m udp --dport 53",
+                "-i cni0 -p tcp -m conntrack --ctstate NEW",
+                "-s 10.1.0.0/24 -d 10.2.0.0/24 -p icmp",
+                "",
+            ];
+            for text in narrower {
+                let asked = Space::of(&xt::text::parse_rule(text, xt::Family::V4));
+                let by = |by: Option<&Rule>| by.map(|rule| rule.position);
+                assert_eq!(by(row.taker(&asked)), by(index.taker(&asked)), "{text}");
+            }
+            assert_eq!(row.taker(&space), index.taker(&space));
+            row.add(space.clone(), rule);
+            index.add(space, rule);
         }
     }
 }

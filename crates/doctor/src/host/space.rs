@@ -20,18 +20,38 @@ pub struct Space {
     /// Interface it goes out by.
     pub output: Option<Iface>,
     /// Source ports, any of them.
-    pub source_ports: Option<Vec<PortRange>>,
+    pub source_ports: Option<Ports>,
     /// Destination ports, any of them.
-    pub destination_ports: Option<Vec<PortRange>>,
+    pub destination_ports: Option<Ports>,
     /// Not from these.
     pub not_sources: Vec<Net>,
     /// Not to these.
     pub not_destinations: Vec<Net>,
-    /// Conditions by their text.
+    /// Conditions by their text, but for those that make it uncertain.
     pub others: BTreeSet<String>,
     /// Whether it also depends on chance, on time, on other packets or on marks: then nobody can say
     /// that it takes every packet of its kind.
     pub is_uncertain: bool,
+}
+
+/// Ports of a rule. Nearly always it is one range, which needs no memory of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ports {
+    /// One range.
+    One([PortRange; 1]),
+    /// Any number of them.
+    Many(Vec<PortRange>),
+}
+
+impl std::ops::Deref for Ports {
+    type Target = [PortRange];
+
+    fn deref(&self) -> &[PortRange] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
 }
 
 /// Matches without a type that ask nothing of the packet.
@@ -82,7 +102,6 @@ impl Space {
 
     fn add(&mut self, found: &Match) {
         match found {
-            Match::Comment(_) => {}
             Match::Tcp(tcp) => {
                 self.ports(tcp.source, tcp.destination);
                 if tcp.flags.is_some() || tcp.option.is_some() {
@@ -92,28 +111,36 @@ impl Space {
             Match::Udp(udp) => self.ports(udp.source, udp.destination),
             Match::Multiport(multiport) => match (&multiport.ports, multiport.of) {
                 (Test::Is(ports), MultiportOf::Destination) if self.destination_ports.is_none() => {
-                    self.destination_ports = Some(ports.0.clone());
+                    self.destination_ports = Some(Ports::Many(ports.0.clone()));
                 }
                 (Test::Is(ports), MultiportOf::Source) if self.source_ports.is_none() => {
-                    self.source_ports = Some(ports.0.clone());
+                    self.source_ports = Some(Ports::Many(ports.0.clone()));
                 }
                 _ => self.other(shown(found)),
             },
-            Match::Verbatim { name, .. } | Match::Unknown { name, .. }
-                if ASKS_NOTHING.contains(&name.as_str()) => {}
-            Match::Icmp(_)
-            | Match::Icmp6(_)
-            | Match::Sctp(_)
-            | Match::Addrtype(_)
-            | Match::Conntrack(_)
-            | Match::State(_)
-            | Match::Set(_)
-            | Match::Physdev(_) => self.other(shown(found)),
-            _ => {
-                self.is_uncertain = true;
-                self.other(shown(found));
-            }
+            found if asks_nothing(found) => {}
+            found if Self::makes_uncertain(found) => self.is_uncertain = true,
+            _ => self.other(shown(found)),
         }
+    }
+
+    /// Whether a match asks for what is not in the packet alone.
+    pub(super) fn makes_uncertain(found: &Match) -> bool {
+        let of_the_packet = matches!(
+            found,
+            Match::Tcp(_)
+                | Match::Udp(_)
+                | Match::Multiport(_)
+                | Match::Icmp(_)
+                | Match::Icmp6(_)
+                | Match::Sctp(_)
+                | Match::Addrtype(_)
+                | Match::Conntrack(_)
+                | Match::State(_)
+                | Match::Set(_)
+                | Match::Physdev(_)
+        );
+        !of_the_packet && !asks_nothing(found)
     }
 
     fn ports(&mut self, source: Option<Test<PortRange>>, destination: Option<Test<PortRange>>) {
@@ -121,7 +148,7 @@ impl Space {
             let place =
                 if destination { &mut self.destination_ports } else { &mut self.source_ports };
             match test {
-                Some(Test::Is(ports)) if place.is_none() => *place = Some(vec![ports]),
+                Some(Test::Is(ports)) if place.is_none() => *place = Some(Ports::One([ports])),
                 Some(test) => {
                     let not = if test.is_not() { "! " } else { "" };
                     self.other(format!(
@@ -140,6 +167,11 @@ impl Space {
         *self == Self::default()
     }
 
+    /// Whether the space of a rule [is all](Self::is_all), without making it.
+    pub fn asks_nothing(rule: &Rule) -> bool {
+        rule.selector.is_any() && rule.matches.iter().all(asks_nothing)
+    }
+
     /// Whether every packet of this space is surely also in the other one.
     pub fn is_within(&self, other: &Self) -> bool {
         let protocol = other.protocol.is_none() || self.protocol == other.protocol;
@@ -154,6 +186,20 @@ impl Space {
             && nots_hold(&other.not_sources, &self.not_sources, self.source.as_ref())
             && nots_hold(&other.not_destinations, &self.not_destinations, self.destination.as_ref())
             && other.others.is_subset(&self.others)
+    }
+}
+
+/// Whether a match asks nothing of the packet. (`-m tcp` without options is there for the protocol,
+/// which the selector asks for.)
+fn asks_nothing(found: &Match) -> bool {
+    match found {
+        Match::Comment(_) => true,
+        Match::Tcp(tcp) => *tcp == xt::matches::Tcp::default(),
+        Match::Udp(udp) => *udp == xt::matches::Udp::default(),
+        Match::Verbatim { name, .. } | Match::Unknown { name, .. } => {
+            ASKS_NOTHING.contains(&name.as_str())
+        }
+        _ => false,
     }
 }
 
@@ -253,5 +299,32 @@ mod tests {
         assert!(space("-m comment --comment \"all of it\"").is_all());
         assert!(!space("-p tcp").is_all());
         assert!(space("-p udp").is_within(&space("")));
+    }
+
+    #[test]
+    fn whether_a_rule_asks_nothing_is_told_without_its_space_too() {
+        for rule in [
+            "",
+            "-j ACCEPT",
+            "-m comment --comment x",
+            "-m nfacct --nfacct-name a",
+            "-m tcp",
+            "-m udp",
+            "-p tcp -m tcp",
+            "-m tcp --dport 80",
+            "-m udp ! --sport 1:2",
+            "-s 10.0.0.0/8",
+            "! -d 10.0.0.0/8",
+            "-i eth0",
+            "-o +",
+            "-f",
+            "! -f",
+            "-m mark --mark 0x1",
+            "-m conntrack --ctstate NEW",
+            "-m nosuch --option",
+        ] {
+            let parsed = text::parse_rule(rule, xt::Family::V4);
+            assert_eq!(Space::asks_nothing(&parsed), Space::of(&parsed).is_all(), "{rule}");
+        }
     }
 }

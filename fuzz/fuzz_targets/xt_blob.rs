@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
         valid_hooks: word(10),
         hook_entry: std::array::from_fn(word),
         underflow: std::array::from_fn(|hook| word(hook + 5)),
-        entries: entries.to_vec(),
+        entries: entries.to_vec().into(),
     };
     if let Ok(table) = blob.table() {
         text::save_table(&table, text::Shown::WithCounters, &mut std::io::sink()).unwrap();

@@ -18,7 +18,7 @@ mod replace;
 mod save;
 
 pub use self::{
-    blob::{Blob, BlobError},
+    blob::{Blob, BlobError, Entries},
     edit::{Edit, EditError, Edited, Leads, RawRule},
     lock::{Holder, LOCK_PATH, LockError, XtablesLock, lock_holders},
     names::{NamesError, table_names},

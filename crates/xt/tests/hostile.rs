@@ -44,7 +44,7 @@ fn table(family: Family) -> Blob {
         valid_hooks: 0b110,
         hook_entry: [0, 0, 2 * standard.cast_unsigned(), 0, 0],
         underflow: [0, standard.cast_unsigned(), 2 * standard.cast_unsigned(), 0, 0],
-        entries: entries.concat(),
+        entries: entries.concat().into(),
     }
 }
 
@@ -76,7 +76,7 @@ proptest! {
             blob.entries[at] = byte;
         }
         if let Some(cut) = cut {
-            blob.entries.truncate(cut.index(blob.entries.len()));
+            blob.entries = blob.entries[..cut.index(blob.entries.len())].to_vec().into();
         }
         if let Some((valid, entry, underflow)) = hooks {
             blob.valid_hooks = valid;
@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn bytes_without_sense_are_no_table(bytes in prop::collection::vec(any::<u8>(), 0..600), family in family()) {
-        let blob = Blob { entries: bytes, ..table(family) };
+        let blob = Blob { entries: bytes.into(), ..table(family) };
         let _ = blob.table();
         let _ = Edit::of(blob);
     }

@@ -30,7 +30,60 @@ pub struct Blob {
     /// Offset of each hook's policy.
     pub underflow: [u32; HOOKS],
     /// The entries.
-    pub entries: Vec<u8>,
+    pub entries: Entries,
+}
+
+/// Bytes of entries, one behind the other. They may lie behind others in the buffer that the kernel
+/// filled: tens of megabytes are not moved for forty bytes.
+#[derive(Clone, Default)]
+pub struct Entries {
+    buffer: Vec<u8>,
+    from: usize,
+}
+
+impl Entries {
+    /// What is in a buffer from this byte on.
+    pub(crate) fn behind(buffer: Vec<u8>, from: usize) -> Self {
+        Self { from: from.min(buffer.len()), buffer }
+    }
+
+    pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+}
+
+impl From<Vec<u8>> for Entries {
+    fn from(buffer: Vec<u8>) -> Self {
+        Self { buffer, from: 0 }
+    }
+}
+
+impl std::ops::Deref for Entries {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.buffer.get(self.from..).unwrap_or_default()
+    }
+}
+
+impl std::ops::DerefMut for Entries {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.from..).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Entries {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Entries {}
+
+impl std::fmt::Debug for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
 }
 
 /// What is wrong with a blob.
@@ -133,7 +186,8 @@ impl Blob {
     /// Where the entries are.
     pub(crate) fn walk(&self) -> Result<Vec<Entry>, BlobError> {
         let layout = Layout::of(self.family);
-        let mut entries = Vec::new();
+        // room for the smallest ones: memory that is not written to is none
+        let mut entries = Vec::with_capacity(self.entries.len() / (layout.size + HEADER));
         let mut at = 0;
         while at < self.entries.len() {
             let info = Info(self.entries.get(at..).unwrap_or_default());

@@ -95,11 +95,23 @@ impl Parts {
     }
 
     /// Offsets at which jumps may arrive, and the chains there.
-    pub(crate) fn landings(&self) -> BTreeMap<usize, &str> {
+    pub(crate) fn landings(&self) -> Landings<'_> {
         let users = self.chains.iter().filter(|chain| chain.hook.is_none());
-        users
-            .filter_map(|chain| Some((self.entries.get(chain.first)?.at, chain.name.as_str())))
-            .collect()
+        let landings = users
+            .filter_map(|chain| Some((self.entries.get(chain.first)?.at, chain.name.as_str())));
+        // in the order of the blob
+        Landings(landings.collect())
+    }
+}
+
+/// Where jumps may arrive.
+pub(crate) struct Landings<'a>(Vec<(usize, &'a str)>);
+
+impl<'a> Landings<'a> {
+    /// The chain that begins at an offset.
+    pub(crate) fn at(&self, offset: usize) -> Option<&'a str> {
+        let found = self.0.binary_search_by_key(&offset, |(at, _)| *at).ok()?;
+        self.0.get(found).map(|(_, name)| *name)
     }
 }
 
@@ -143,12 +155,12 @@ impl Blob {
         &self,
         span: &Span,
         parts: &Parts,
-        landings: &BTreeMap<usize, &str>,
+        landings: &Landings<'_>,
     ) -> Result<Chain, BlobError> {
         let entries = parts.entries.get(span.first..span.foot).unwrap_or_default();
         let mut rules = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
-            let mut rule = self.rule(*entry, |at| landings.get(&at).copied())?;
+            let mut rule = self.rule(*entry, |at| landings.at(at))?;
             rule.position = index as u32 + 1;
             rules.push(rule);
         }

@@ -257,7 +257,7 @@ impl Edit {
             valid_hooks: 0,
             hook_entry: [0; HOOKS],
             underflow: [0; HOOKS],
-            entries: rule.bytes.0.clone(),
+            entries: rule.bytes.0.clone().into(),
         };
         // one whole entry, with a place for the offset if it has one
         let entries = alone.walk().map_err(|_| not_a_rule())?;
@@ -365,7 +365,7 @@ impl Building {
     fn new(old: &Blob) -> Self {
         let new = Blob {
             table: old.table.clone(),
-            entries: Vec::with_capacity(old.entries.len()),
+            entries: Vec::with_capacity(old.entries.len()).into(),
             ..*old
         };
         Self { new, counters_of: Vec::new(), landings: BTreeMap::new(), jumps: Vec::new() }

@@ -3,13 +3,13 @@
 use std::io;
 
 use super::{
-    blob::{Blob, BlobError, HOOKS},
+    blob::{Blob, BlobError, Entries, HOOKS},
     names::{NamesError, table_names},
 };
 use crate::{
     info::Info,
     sets::{SetNames, resolve},
-    sys::TableSocket,
+    sys::{TableSocket, large_pages},
     view::{Backend, Family, Ruleset, Table},
 };
 
@@ -119,18 +119,17 @@ pub fn read_blob(family: Family, table: &str) -> Result<Blob, LegacyError> {
         if let Some(field) = buffer.get_mut(32..36) {
             field.copy_from_slice(&info.bytes.to_ne_bytes());
         }
+        large_pages(&mut buffer);
         match socket.get(GET_ENTRIES, &mut buffer) {
             // the hooks of the first answer belong to these entries only if nothing happened between
             Ok(length) if length == buffer.len() && ask_info(&socket, family, table)? == info => {
-                // in place: the table may have tens of megabytes
-                buffer.drain(..ENTRIES);
                 return Ok(Blob {
                     family,
                     table: table.to_owned(),
                     valid_hooks: info.valid_hooks,
                     hook_entry: info.hook_entry,
                     underflow: info.underflow,
-                    entries: buffer,
+                    entries: Entries::behind(buffer, ENTRIES),
                 });
             }
             Ok(_) => {}

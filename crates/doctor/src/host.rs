@@ -13,6 +13,7 @@ mod table;
 
 use xt::{Backend, Family, Rule, Target};
 
+pub(crate) use self::captures::captures;
 pub use self::{
     facts::Trait,
     services::{Backend as NatBackend, Frontend, Services},

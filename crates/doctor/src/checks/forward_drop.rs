@@ -8,7 +8,7 @@ use xt::{Chain, Match, Policy, Rule, Target};
 
 use super::{Found, Outcome, need_rules};
 use crate::host::{Host, Space, TableView, ends_all};
-use crate::owners::{self, Owner};
+use crate::owners::Owner;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     if host.snapshot.nft.known().is_none() {

@@ -166,7 +166,7 @@ fn finding(view: &TableView<'_>, missing: &Missing<'_>) -> Option<Finding> {
 }
 
 /// Chains whose way is not open to every packet.
-fn hindered(view: &TableView<'_>, chain: &Chain, needs: &Needs) -> Vec<Finding> {
+fn hindered<'a>(view: &TableView<'a>, chain: &'a Chain, needs: &Needs) -> Vec<Finding> {
     let (Needs::All(builtins) | Needs::Any(builtins)) = needs;
     let Some(number) = view.number(&chain.name).filter(|_| !chain.rules.is_empty()) else {
         return Vec::new();

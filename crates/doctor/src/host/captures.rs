@@ -9,7 +9,7 @@ pub(super) const LONGEST: usize = 24;
 const DEEPEST: u32 = 4;
 
 /// Whether every packet of `space` that is sent into the chain of this number surely stays there.
-pub(super) fn captures(view: &TableView<'_>, chain: usize, space: &Space) -> bool {
+pub(crate) fn captures(view: &TableView<'_>, chain: usize, space: &Space) -> bool {
     captured(view, chain, space, DEEPEST)
 }
 

@@ -82,10 +82,15 @@ fn takes_all(view: &TableView<'_>, rule: &Rule) -> bool {
     match &rule.target {
         Some(Target::Jump(next)) => {
             let space = Space::of(rule);
-            space.is_all() && captures(view, next, &space)
+            space.is_all() && keeps(view, next, &space)
         }
         _ => ends_all(rule),
     }
+}
+
+/// Whether every packet of `space` that is sent into the chain of this name stays there.
+fn keeps(view: &TableView<'_>, name: &str, space: &Space) -> bool {
+    view.number(name).is_some_and(|number| captures(view, number, space))
 }
 
 /// Whether a jump to the chain asks nothing, or only what the system that made it asks. Sources:
@@ -143,7 +148,7 @@ pub(super) fn taken<'a>(view: &TableView<'a>, builtin: &str, chain: &'a Chain) -
     let earlier = earlier.filter_map(|rule| {
         let space = Space::of(rule);
         let takes = match &rule.target {
-            Some(Target::Jump(next)) => captures(view, next, &space),
+            Some(Target::Jump(next)) => keeps(view, next, &space),
             _ => ends(rule),
         };
         (takes && !space.is_uncertain && !space.is_all()).then_some((rule, space))

@@ -92,6 +92,17 @@ enum Reread {
     Changed,
 }
 
+/// What a name turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// A file that was read.
+    File(Via),
+    /// A folder.
+    Folder,
+    /// Nothing that can be read.
+    Nothing,
+}
+
 /// Deletions that wait for the folder to be quiet.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
@@ -307,8 +318,8 @@ impl DirSource {
         fs::metadata(self.path.join(file)).ok().map(|metadata| Signature::of(&metadata))
     }
 
-    /// Reads one file. True if it turns out to be a folder.
-    fn read_file(&mut self, file: &Path) -> bool {
+    /// Reads one file.
+    fn read_file(&mut self, file: &Path) -> Found {
         let shown = file.display().to_string();
         let contents = &self.contents;
         let reading = file::read(
@@ -318,19 +329,23 @@ impl DirSource {
             &|name, content| contents.is_news(name, content),
         );
         match reading {
-            Ok(Reading { signature, items, summary }) => {
+            Ok(Reading { signature, via, items, summary }) => {
                 self.contents.read(file, signature, items, &summary);
+                Found::File(via)
             }
-            Err(Refusal::Gone) => self.contents.remove(file),
+            Err(Refusal::Gone) => {
+                self.contents.remove(file);
+                Found::Nothing
+            }
             Err(Refusal::Folder) => {
                 self.contents.remove(file);
-                return true;
+                Found::Folder
             }
             Err(Refusal::Unreadable { message, holds }) => {
                 self.contents.fail(file, holds, &message);
+                Found::Nothing
             }
         }
-        false
     }
 
     /// Why nothing can be said of the folder as a whole.

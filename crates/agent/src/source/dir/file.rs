@@ -9,7 +9,10 @@ use std::path::Path;
 use manifest::{Found, Limits, ObjectName, Parsed, Summary};
 use model::owner::Sandbox;
 use model::{Object, Uid};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
+
+use super::tree::Via;
 
 /// `NSFS_MAGIC` of `linux/magic.h`: what a network namespace's file is on.
 const NSFS_MAGIC: u64 = 0x6e73_6673;
@@ -44,6 +47,7 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) signature: Signature,
+    pub(super) via: Via,
     pub(super) items: Vec<Item>,
     pub(super) summary: Summary,
 }
@@ -89,7 +93,7 @@ pub(super) fn read(
     size_limit: u64,
     keep: &dyn Fn(&ObjectName, &Content) -> bool,
 ) -> Result<Reading, Refusal> {
-    let (file, metadata) = open(path)?;
+    let Opened { file, metadata, via } = open(path)?;
     if metadata.size() > size_limit {
         let size = metadata.size();
         let message = format!("{size} bytes: too large (at most {size_limit} are read)");
@@ -108,46 +112,70 @@ pub(super) fn read(
     }
     if let Some(Parsed { objects, summary }) = manifest::quick(&start, &limits) {
         let items = objects.into_iter().map(|found| item(found, keep)).collect();
-        return Ok(Reading { signature, items, summary });
+        return Ok(Reading { signature, via, items, summary });
     }
     let mut items = Vec::new();
     let mut input = start.as_slice().chain(input);
     let summary = manifest::read(shown, &mut input, &limits, &mut |found| {
         items.push(item(found, keep));
     });
-    Ok(Reading { signature, items, summary })
+    Ok(Reading { signature, via, items, summary })
 }
 
-fn open(path: &Path) -> Result<(File, Metadata), Refusal> {
-    let refuse = |error: &io::Error| match error.kind() {
-        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => Refusal::Unreadable {
+struct Opened {
+    file: File,
+    metadata: Metadata,
+    via: Via,
+}
+
+fn open(path: &Path) -> Result<Opened, Refusal> {
+    let refuse = |error: io::Error| match error.kind() {
+        _ if Errno::from_io_error(&error) == Some(Errno::LOOP) => Refusal::Unreadable {
             message: "a symlink that leads back to itself".to_owned(),
             holds: Holds::Nothing,
         },
-        // a symlink that leads nowhere is there all the same
-        io::ErrorKind::NotFound if fs::symlink_metadata(path).is_err() => Refusal::Gone,
-        io::ErrorKind::NotFound => Refusal::Unreadable {
-            message: "a symlink that leads nowhere".to_owned(),
-            holds: Holds::Perhaps,
-        },
+        io::ErrorKind::NotFound => Refusal::Gone,
         _ => Refusal::Unreadable {
             message: format!("cannot be read: {error}"),
             holds: Holds::Perhaps,
         },
     };
+    // a symlink that leads nowhere is there all the same
+    let follow = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Refusal::Unreadable {
+            message: "a symlink that leads nowhere".to_owned(),
+            holds: Holds::Perhaps,
+        },
+        _ => refuse(error),
+    };
     // look before opening: opening a device can do things
-    let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
+    let found = fs::symlink_metadata(path).map_err(refuse)?;
+    let via = if found.is_symlink() { Via::Symlink } else { Via::Name };
+    match via {
+        Via::Symlink => check_regular(&fs::metadata(path).map_err(follow)?)?,
+        Via::Name => check_regular(&found)?,
+    }
+    let file = open_file(path).map_err(|error| match via {
+        Via::Symlink => follow(error),
+        Via::Name => refuse(error),
+    })?;
+    let metadata = file.metadata().map_err(refuse)?;
     check_regular(&metadata)?;
+    Ok(Opened { file, metadata, via })
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
     // O_NONBLOCK: should it be a pipe by now, opening does not wait for a writer
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(|error| refuse(&error))?;
-    let metadata = file.metadata().map_err(|error| refuse(&error))?;
-    check_regular(&metadata)?;
-    Ok((file, metadata))
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let open = |flags: OFlags| {
+        OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+    };
+    // O_NOATIME: that it was read is nobody's news, and writing it down costs as much as the reading;
+    // only its owner may ask for that, or who may do what owners do (open(2))
+    match open(flags | OFlags::NOATIME) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => open(flags),
+        opened => opened,
+    }
 }
 
 fn check_regular(metadata: &Metadata) -> Result<(), Refusal> {

@@ -13,7 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::ReadFlags;
 
 use super::watches::Notice;
-use super::{DirSource, QUIET, Reread, SourceMessage, Told, tree};
+use super::tree::Via;
+use super::{DirSource, Found, QUIET, Reread, SourceMessage, Told, tree};
 
 /// A file that is written to and never closed is read after this time.
 const WRITING: Duration = Duration::from_secs(1);
@@ -266,9 +267,13 @@ impl DirSource {
     fn read_files(&mut self, files: &BTreeSet<PathBuf>) -> bool {
         let mut found_folder = false;
         for file in files {
-            found_folder |= self.read_file(file);
-            let linked = is_symlink(&self.path.join(file));
-            if linked {
+            let found = self.read_file(file);
+            found_folder |= found == Found::Folder;
+            let is_linked = match found {
+                Found::File(via) => via == Via::Symlink,
+                Found::Folder | Found::Nothing => is_symlink(&self.path.join(file)),
+            };
+            if is_linked {
                 self.watch_way_to(file);
                 self.linked.insert(file.clone());
             } else {

@@ -159,18 +159,18 @@ pub(super) fn apply(
 }
 
 fn conflict(conflicts: &[(&Value, &Path)]) -> Refusal {
+    // As `printManager` of managedfields/internal/conflict.go says it.
     let who = |head: &Value| {
-        let text = |field: &str| head[field].as_str().unwrap_or_default().to_owned();
-        match head.get("subresource").and_then(Value::as_str) {
-            Some(door) => {
-                format!(
-                    "{:?} with subresource {door:?} using {}",
-                    text("manager"),
-                    text("apiVersion")
-                )
-            }
-            None => format!("{:?} using {}", text("manager"), text("apiVersion")),
-        }
+        let text = |field: &str| head[field].as_str().unwrap_or_default();
+        let door = match text("subresource") {
+            "" => String::new(),
+            door => format!(" with subresource {door:?}"),
+        };
+        let version = match text("operation") {
+            "Update" => format!(" using {}", text("apiVersion")),
+            _ => String::new(),
+        };
+        format!("{:?}{door}{version}", text("manager"))
     };
     let causes: Vec<Value> = conflicts
         .iter()

@@ -150,9 +150,19 @@ fn field_rule(resource: &Resource, text: &str) -> Result<FieldRule, Refusal> {
         let message = format!("invalid field selector: {text:?}: can't understand it");
         return Err(Refusal::bad_request(message));
     };
-    let path = field(resource, name)
-        .ok_or_else(|| Refusal::bad_request(format!("field label not supported: {name}")))?;
+    let path = field(resource, name).ok_or_else(|| unknown(resource, name))?;
     Ok(FieldRule { path, value: value.into(), wanted })
+}
+
+/// Kinds that can be selected by name and namespace alone say so
+/// (`DefaultMetaV1FieldSelectorConversion`).
+fn unknown(resource: &Resource, name: &str) -> Refusal {
+    Refusal::bad_request(match resource.family {
+        Family::ConfigMap | Family::Lease | Family::Definition => format!(
+            r#"{name:?} is not a known field selector: only "metadata.name", "metadata.namespace""#
+        ),
+        _ => format!("field label not supported: {name}"),
+    })
 }
 
 /// Where a field is that a kind can be selected by (`AddFieldLabelConversionFunc` of each kind).

@@ -36,7 +36,7 @@ fn what_somebody_else_set_is_a_conflict_unless_it_is_forced() {
         apply(cluster, "two", wish(json!({ "y": "1" }))).await.unwrap();
         let conflict = refusal(apply(cluster, "two", wish(json!({ "x": "2" }))).await);
         assert_eq!((conflict.code, &*conflict.reason), (409, "Conflict"));
-        let words = r#"Apply failed with 1 conflict: conflict with "one" using v1: .data.x"#;
+        let words = r#"Apply failed with 1 conflict: conflict with "one": .data.x"#;
         assert_eq!(conflict.message, words);
         let params = PatchParams::apply("two").force();
         let forced = Patch::Apply(wish(json!({ "x": "2" })));
@@ -62,7 +62,11 @@ fn what_an_update_sets_belongs_to_the_updater() {
         let patch = Patch::Merge(json!({ "data": { "x": "2" } }));
         cluster.maps().patch("a", &PatchParams::default(), &patch).await.unwrap();
         let conflict = apply(cluster, "one", wish(json!({ "x": "1" }))).await;
-        assert_eq!(code(conflict), (409, "Conflict".into()));
+        let conflict = refusal(conflict);
+        assert_eq!((conflict.code, &*conflict.reason), (409, "Conflict"));
+        // Of who updates, the version is told as well.
+        let words = r#"Apply failed with 1 conflict: conflict with "unknown" using v1: .data.x"#;
+        assert_eq!(conflict.message, words);
     });
 }
 

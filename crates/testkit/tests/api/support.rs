@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
-use kube_rs::api::{Api as Objects, DeleteParams, PostParams, WatchEvent, WatchParams};
+use kube_rs::api::{Api as Objects, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use kube_rs::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube_rs::core::Status;
 use kube_rs::{Client, Error};
@@ -65,10 +65,14 @@ async fn in_namespace(client: Client, test: &impl AsyncFn(&Cluster)) {
     let namespace = made.metadata.name.unwrap();
     let cluster = Cluster { client, namespace: namespace.clone() };
     let result = AssertUnwindSafe(test(&cluster)).catch_unwind().await;
+    // No kubelet ends its Pods, and a namespace waits for them.
+    let now = DeleteParams::default().grace_period(0);
+    let ended = cluster.pods().delete_collection(&now, &ListParams::default()).await;
     let removed = namespaces.delete(&namespace, &DeleteParams::default()).await;
     if let Err(panic) = result {
         resume_unwind(panic);
     }
+    ended.unwrap();
     removed.unwrap();
 }
 

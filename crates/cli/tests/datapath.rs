@@ -179,10 +179,12 @@ fn a_host_port_is_published_without_rule_or_lease_if_it_is_of_the_same_protocol(
     };
     world.published_as("default/web", |text| text == expected(61000, udp));
 
-    // Without the hostPort the same mapping has a port of its own.
-    world.folder().put(manifest_of(&pod));
-    let tcp = world.until(|| match &world.mappings_of("default/web")[..] {
-        [tcp, _] if tcp.reason.is_empty() && tcp.state == "programmed" => Ok(tcp.node_port),
+    // Its successor without the hostPort has a port of its own for the same.
+    world.folder().put(manifest_of(&pod).uid("the-next-one"));
+    let (tcp, udp) = world.until(|| match &world.mappings_of("default/web")[..] {
+        [tcp, udp] if [tcp, udp].iter().all(|m| m.reason.is_empty() && m.state == "programmed") => {
+            Ok((tcp.node_port, udp.node_port))
+        }
         other => Err(format!("{other:?}")),
     });
     assert_eq!(world.who(Protocol::Tcp, tcp), "web");
@@ -256,12 +258,16 @@ fn a_named_target_port_is_resolved_for_each_pod_and_protocol() {
         serve(&b, &[(Protocol::Tcp, 8002)]),
     );
     let of = |pod: &lab::Pod| manifest_of(pod).label("tier", "named");
-    world.folder().put(
-        of(&a)
-            .port(Some("http"), Protocol::Tcp, 8001)
-            .port(Some("http"), Protocol::Udp, 9001)
-            .port(Some("dns"), Protocol::Tcp, 53),
-    );
+    let main = of(&a).port(Some("http"), Protocol::Tcp, 8001).port(Some("dns"), Protocol::Tcp, 53);
+    // Within one container a name stands for one port.
+    world.folder().put(changed(main, |pod| {
+        let mut second = pod["spec"]["containers"][0].clone();
+        second["name"] = "second".into();
+        second["ports"] = serde_json::json!([
+            { "containerPort": 9001, "name": "http", "protocol": "UDP" },
+        ]);
+        pod["spec"]["containers"].as_array_mut().unwrap().push(second);
+    }));
     world.folder().put(of(&b).port(Some("http"), Protocol::Tcp, 8002));
     let service = Service::new("default/named").npl().selector("tier", "named");
     let service = service

@@ -337,7 +337,14 @@ fn every_way_to_end_a_mapping_ends_it_at_once_and_nobody_elses() {
         ("the selector changed", alter(|s| s["spec"]["selector"]["app"] = "x".into()), None),
         ("there is no selector", alter(|s| s["spec"]["selector"] = Value::Null), None),
         ("the type changed", alter(|s| s["spec"]["type"] = "NodePort".into()), None),
-        ("the Service's ports went", alter(|s| s["spec"]["ports"] = Value::Null), None),
+        (
+            "the Service's ports lead nowhere",
+            alter(|s| {
+                let ports = s["spec"]["ports"].as_array_mut().unwrap();
+                ports.iter_mut().for_each(|port| port["targetPort"] = "no-such-name".into());
+            }),
+            None,
+        ),
     ];
     for (what, put, removed) in ways {
         for object in whole.clone() {

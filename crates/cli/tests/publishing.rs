@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use model::{IpFamily, Protocol};
-use testkit::{Pod, Service, Target, World, manifest_of, serve, service_for};
+use testkit::{Pod, Service, Target, World, changed, manifest_of, serve, service_for};
 
 const NETKEEP: &str = env!("CARGO_BIN_EXE_netkeep");
 const KEY: &str = "nodeportlocal.antrea.io";
@@ -94,7 +94,9 @@ fn nothing_is_published_any_more_when_nothing_is_left_to_say() {
     world.published_as(WEB, |text| {
         text == format!("[{}]", element(8080, "192.0.2.1", tcp, "tcp", "IPv4"))
     });
-    world.folder().put(service_for("web", &[]));
+    world.folder().put(changed(service_for("web", &BOTH[..1]), |service| {
+        service["spec"]["ports"][0]["targetPort"] = "no-such-name".into();
+    }));
     world.unpublished(WEB);
     world.folder().put(service_for("web", &BOTH));
     world.published_as(WEB, |text| text.contains("udp"));

@@ -39,10 +39,15 @@ impl Service {
         self.annotation("nodeportlocal.antrea.io/enabled", "true")
     }
 
-    /// `spec.type`.
+    /// `spec.type`; an ExternalName has neither addresses nor families.
     #[must_use]
     pub fn service_type(mut self, service_type: &str) -> Self {
         self.0["spec"]["type"] = service_type.into();
+        if let ("ExternalName", Value::Object(spec)) = (service_type, &mut self.0["spec"]) {
+            spec.retain(|field, _| {
+                !field.starts_with("ipFamil") && !field.starts_with("clusterIP")
+            });
+        }
         self
     }
 

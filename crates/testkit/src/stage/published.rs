@@ -50,8 +50,10 @@ impl Stage {
 }
 
 fn patched(api: &Api) -> BTreeMap<String, String> {
+    // A patch that is seen on its Pod has been written down before.
+    let pods = api.all("pods");
     let writes = api.writes();
-    let pods = api.all("pods").into_iter().filter_map(|pod| {
+    let pods = pods.into_iter().filter_map(|pod| {
         let annotation = pod["metadata"]["annotations"]["nodeportlocal.antrea.io"].as_str()?;
         let (namespace, name) =
             (pod["metadata"]["namespace"].as_str()?, pod["metadata"]["name"].as_str()?);

@@ -25,6 +25,7 @@
 //! subresources than `status`, protobuf, tables, HTTP/2, audit, and validation of fields that no
 //! node agent writes. It is a second implementation: `tests/api` holds it to the first.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,6 +46,7 @@ mod list;
 mod meta;
 mod owners;
 mod patch;
+mod real;
 mod record;
 mod refusal;
 mod render;
@@ -64,6 +66,7 @@ pub use fault::{Fault, On};
 pub use record::Request;
 pub use serve::{Credentials, Server, Transport};
 
+use real::Real;
 use resource::{Family, Resource};
 use state::{Shared, State};
 
@@ -139,6 +142,16 @@ impl Api {
         api
     }
 
+    /// A server in front of the real one that a kubeconfig names: that one has the objects, in
+    /// namespaces and Nodes of its own that look like the test's, and decides what may be done; this
+    /// one has the tokens, the faults and the record of requests. Everything is removed on drop.
+    #[track_caller]
+    pub fn in_front_of(kubeconfig: &Path) -> Self {
+        let api = Self { shared: Arc::new(Shared::new(Some(Real::new(kubeconfig)))) };
+        api.namespace("default");
+        api
+    }
+
     /// To be handed to `kube::Client::new`, or served by something else.
     pub fn router(&self) -> Router {
         Router::new().fallback(answer::answer).with_state(Arc::clone(&self.shared))
@@ -153,6 +166,9 @@ impl Api {
     /// Makes a namespace unless it is there.
     #[track_caller]
     pub fn namespace(&self, name: &str) {
+        if let Some(real) = &self.shared.real {
+            return real.namespace(name);
+        }
         if self.get("namespaces", name).is_none() {
             self.put(serde_json::json!({
                 "apiVersion": "v1", "kind": "Namespace",
@@ -168,6 +184,10 @@ impl Api {
     #[track_caller]
     pub fn put(&self, object: impl Into<Manifest>) -> Value {
         let object = object.into().value().clone();
+        if let Some(real) = &self.shared.real {
+            let (resource, key, object) = placed(&self.shared.lock(), object);
+            return real.put(&resource, &key, &object);
+        }
         self.shared.change(|state| put(state, object))
     }
 
@@ -183,6 +203,10 @@ impl Api {
     /// `pods` or `leases.coordination.k8s.io`, the name `NAMESPACE/NAME`.
     #[track_caller]
     pub fn delete(&self, resource: &str, name: &str) -> bool {
+        if let Some(real) = &self.shared.real {
+            let resource = named(&self.shared.lock(), resource);
+            return real.delete(&resource, name);
+        }
         self.shared.change(|state| {
             let resource = named(state, resource);
             let last = state.store.remove(&resource.bucket, name);
@@ -194,6 +218,10 @@ impl Api {
     /// Changes an object in place; it must be there.
     #[track_caller]
     pub fn edit(&self, resource: &str, name: &str, edit: impl FnOnce(&mut Value)) -> Value {
+        if let Some(real) = &self.shared.real {
+            let resource = named(&self.shared.lock(), resource);
+            return real.edit(&resource, name, edit);
+        }
         self.shared.change(|state| {
             let resource = named(state, resource);
             let object = state.store.get(&resource.bucket, name);
@@ -208,6 +236,10 @@ impl Api {
     pub fn get(&self, resource: &str, name: &str) -> Option<Value> {
         let state = self.shared.lock();
         let resource = named(&state, resource);
+        if let Some(real) = &self.shared.real {
+            drop(state);
+            return real.get(&resource, name);
+        }
         let object = state.store.get(&resource.bucket, name)?;
         Some(render::view(&resource, &object).into_owned())
     }
@@ -217,12 +249,19 @@ impl Api {
     pub fn all(&self, resource: &str) -> Vec<Value> {
         let state = self.shared.lock();
         let resource = named(&state, resource);
+        if let Some(real) = &self.shared.real {
+            drop(state);
+            return real.all(&resource);
+        }
         let objects = state.store.bucket(&resource.bucket).objects().values();
         objects.map(|object| render::view(&resource, object).into_owned()).collect()
     }
 
     /// The latest version.
     pub fn version(&self) -> u64 {
+        if let Some(real) = &self.shared.real {
+            return real.next_version();
+        }
         self.shared.lock().store.version()
     }
 
@@ -234,6 +273,10 @@ impl Api {
     /// Forgets the past: new watches from older versions get 410, and so do continued lists.
     /// Watches that run go on.
     pub fn compact(&self) {
+        if let Some(real) = &self.shared.real {
+            let version = real.next_version();
+            return self.shared.change(|state| state.forgotten = version);
+        }
         self.shared.change(|state| {
             state.store.advance(1);
             state.store.compact();
@@ -320,9 +363,9 @@ fn named(state: &State, resource: &str) -> Arc<Resource> {
     state.registry.named(resource).unwrap_or_else(|| panic!("no resource {resource:?} here"))
 }
 
-/// See [`Api::put`].
+/// An object as it is stored, with its resource and key.
 #[track_caller]
-fn put(state: &mut State, object: Value) -> Value {
+fn placed(state: &State, object: Value) -> (Arc<Resource>, String, Value) {
     let resource = state.registry.of_object(&object).unwrap_or_else(|| {
         panic!("no such kind here: {} {}", object["apiVersion"], object["kind"])
     });
@@ -333,6 +376,13 @@ fn put(state: &mut State, object: Value) -> Value {
         object["metadata"]["namespace"] = "default".into();
     }
     let key = request::key(meta::text(&object, "namespace"), &name);
+    (resource, key, object)
+}
+
+/// See [`Api::put`].
+#[track_caller]
+fn put(state: &mut State, object: Value) -> Value {
+    let (resource, key, mut object) = placed(state, object);
     let old = state.store.get(&resource.bucket, &key);
     let old_uid = old.as_deref().map(|old| meta::text(old, "uid").to_owned());
     match old_uid {

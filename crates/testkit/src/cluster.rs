@@ -2,7 +2,8 @@
 //! instead, and the program under test watches that.
 //!
 //! With `NETKEEP_TEST_SOURCE=kube` every [`crate::Stage`] has one: the scenarios that are written for
-//! folders are then scenarios of a cluster, with the same checks.
+//! folders are then scenarios of a cluster, with the same checks. With `NETKEEP_TEST_KUBECONFIG` the
+//! objects are on a real API server, and ours stands in front of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -16,6 +17,10 @@ use tempfile::TempDir;
 use crate::Manifest;
 use crate::api::{Api, Credentials, Server, Transport};
 
+pub mod in_process;
+
+/// Names the kubeconfig of a real API server.
+const KUBECONFIG: &str = "NETKEEP_TEST_KUBECONFIG";
 /// The annotation that the program under test writes: a test's manifest never takes it back.
 const PUBLISHED: &str = "nodeportlocal.antrea.io";
 /// The token that is let in.
@@ -27,6 +32,16 @@ pub fn by_api() -> bool {
         Ok("kube") => true,
         Ok("dir") | Err(_) => false,
         Ok(other) => panic!("NETKEEP_TEST_SOURCE is {other:?}, not dir or kube"),
+    }
+}
+
+/// The objects of a test's cluster: on a real API server if there is one, unless the test is one of
+/// those that only the one in the process can run.
+#[track_caller]
+pub(crate) fn objects_of_the_test() -> Api {
+    match std::env::var_os(KUBECONFIG) {
+        Some(path) if in_process::why().is_none() => Api::in_front_of(path.as_ref()),
+        _ => Api::new(),
     }
 }
 

@@ -15,8 +15,7 @@ use netns::Namespace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::api::Api;
-use crate::cluster::{Cluster, by_api};
+use crate::cluster::{Cluster, by_api, objects_of_the_test};
 use crate::manifest::{Node, Pod, Service, Target};
 use crate::poll::DEADLINE;
 use crate::program::{AgentProcess, Output, netkeep_for};
@@ -78,7 +77,7 @@ impl Stage {
     #[track_caller]
     fn made(program: &str, flags: &[&str], in_cluster: bool) -> Self {
         let lab = Lab::new().unwrap();
-        let cluster = in_cluster.then(|| Cluster::new(Api::new(), lab.node()));
+        let cluster = in_cluster.then(|| Cluster::new(objects_of_the_test(), lab.node()));
         let folder = match &cluster {
             Some(cluster) => Folder::mirrored(cluster.api().clone()),
             None => Folder::new(),

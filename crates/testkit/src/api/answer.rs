@@ -22,7 +22,7 @@ use super::resource::Resource;
 use super::state::{Shared, State};
 use super::watch::Watch;
 use super::write::{self, Input};
-use super::{discovery, list, render};
+use super::{discovery, list, real, render};
 
 const JSON: &str = "application/json";
 /// What priority and fairness says, in plain text.
@@ -35,6 +35,8 @@ enum Next {
     Stall(Target),
     /// The same again, later.
     Delay(std::time::Duration),
+    /// A real server has the objects.
+    SendOn(Target),
 }
 
 /// Answers a request.
@@ -56,6 +58,10 @@ pub(super) async fn answer(
         let next = next(&shared, &parts, &body, record, delayed);
         match next {
             Next::Answer(response) => return note(&shared, record, response),
+            Next::SendOn(target) => {
+                let response = send_on(&shared, &parts, &body, target).await;
+                return note(&shared, record, response);
+            }
             Next::Delay(time) => {
                 delayed = true;
                 tokio::time::sleep(time).await;
@@ -125,6 +131,17 @@ fn next(shared: &Arc<Shared>, parts: &Parts, body: &Bytes, record: usize, delaye
     if !delayed && let Some(fault) = state.faults.hit(&target, Stage::Request) {
         return go_wrong(&state, target, &fault);
     }
+    if shared.real.is_some() {
+        let refused_here = match target.verb {
+            "watch" => Watch::refused(shared, &state, &target, &query),
+            _ => Ok(None),
+        };
+        return match refused_here {
+            Ok(None) => Next::SendOn(target),
+            Ok(Some(watch)) => Next::Answer(streamed(watch)),
+            Err(refusal) => Next::Answer(refused(&refusal)),
+        };
+    }
     match target.verb {
         "watch" => Next::Answer(match Watch::begin(shared, &state, &target, &query) {
             Ok(watch) => streamed(watch),
@@ -156,6 +173,33 @@ fn next(shared: &Arc<Shared>, parts: &Parts, body: &Bytes, record: usize, delaye
     }
 }
 
+/// What a real server answers.
+async fn send_on(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    body: &Bytes,
+    target: Target,
+) -> Response<Body> {
+    let Some(real) = &shared.real else { return broken_before_the_head() };
+    let answer = match real.forward(parts, body, &target).await {
+        Ok(real::Answer::Watch(told)) => return streamed(Watch::passed_on(shared, target, told)),
+        Ok(real::Answer::Whole(answer)) => answer,
+        Err(_) => return broken_before_the_head(),
+    };
+    let good = target.verb == "list" && answer.status().is_success();
+    let fault = if good { shared.lock().faults.hit(&target, Stage::Body) } else { None };
+    if let Some(fault) = fault {
+        let bytes = render::told_list(answer.into_body(), &fault);
+        return list_of(&bytes, &fault);
+    }
+    let (code, bytes, retry_after) = real::bytes_of(answer);
+    let mut response = full(code, JSON, bytes);
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
 /// Who writes: what it says, or the head of its `User-Agent`.
 fn writer(query: &Query, headers: &HeaderMap) -> String {
     let agent = text(headers, header::USER_AGENT).split('/').next().unwrap_or_default();
@@ -177,11 +221,18 @@ fn answer_list(
         Err(refusal) => return refused(&refusal),
     };
     let bytes = render::list(&target.resource, &listing, fault.as_ref());
-    if fault == Some(Fault::CutMidLine) {
-        let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
-        return broken_after(half);
+    match fault {
+        Some(fault) => list_of(&bytes, &fault),
+        None => full(StatusCode::OK, JSON, bytes),
     }
-    full(StatusCode::OK, JSON, bytes)
+}
+
+/// A list with a fault.
+fn list_of(bytes: &[u8], fault: &Fault) -> Response<Body> {
+    if *fault == Fault::CutMidLine {
+        return broken_after(Bytes::copy_from_slice(&bytes[..bytes.len() / 2]));
+    }
+    full(StatusCode::OK, JSON, bytes.to_vec())
 }
 
 fn go_wrong(state: &State, target: Target, fault: &Fault) -> Next {

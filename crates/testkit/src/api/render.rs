@@ -16,6 +16,9 @@ use super::resource::{Family, Resource};
 /// Stands for bytes that are no UTF-8 until the text is bytes.
 const BROKEN: &str = "netkeep-invalid-utf8";
 
+/// What a proxy puts in a list's place.
+const GARBAGE: &[u8] = b"<html><head><title>502 Bad Gateway</title></head></html>";
+
 /// The fields of an Event that have another name in `events.k8s.io/v1`.
 const EVENT_FIELDS: [(&str, &str); 8] = [
     ("involvedObject", "regarding"),
@@ -70,7 +73,7 @@ fn renamed(
 /// A list.
 pub(super) fn list(resource: &Resource, listing: &Listing, fault: Option<&Fault>) -> Vec<u8> {
     if fault == Some(&Fault::Garbage) {
-        return b"<html><head><title>502 Bad Gateway</title></head></html>".to_vec();
+        return GARBAGE.to_vec();
     }
     let items: Vec<Cow<'_, Value>> = listing
         .items
@@ -100,6 +103,21 @@ pub(super) fn list(resource: &Resource, listing: &Listing, fault: Option<&Fault>
     };
     let bytes = serde_json::to_vec(&list).expect("a list is JSON");
     if fault == Some(&Fault::InvalidUtf8) { unbroken(bytes) } else { bytes }
+}
+
+/// A real server's list, with a fault.
+pub(super) fn told_list(mut list: Value, fault: &Fault) -> Vec<u8> {
+    match fault {
+        Fault::Garbage => return GARBAGE.to_vec(),
+        Fault::EmptyList => list["items"] = json!([]),
+        Fault::OldList { .. } => unreachable!("a real server's past is its own"),
+        fault => {
+            if let Some(first) = list["items"].get_mut(0) {
+                *first = damaged(first, fault);
+            }
+        }
+    }
+    unbroken(list.to_string().into_bytes())
 }
 
 /// One line of a watch.

@@ -8,6 +8,7 @@ use tokio::sync::watch::Sender;
 
 use super::access::Access;
 use super::fault::Faults;
+use super::real::Real;
 use super::record::Request;
 use super::resource::Registry;
 use super::store::Store;
@@ -24,6 +25,8 @@ pub(super) struct State {
     /// How many requests were ever written down; those that were forgotten are the first.
     pub(super) written: usize,
     pub(super) settings: Settings,
+    /// With a real server behind, which forgets when it likes: versions before this one are gone.
+    pub(super) forgotten: u64,
 }
 
 /// How many requests are remembered, for tests that run for hours.
@@ -81,15 +84,21 @@ impl Default for Settings {
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) wake: Sender<()>,
+    /// The server that has the objects, unless they are here.
+    pub(super) real: Option<Real>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { state: Mutex::default(), wake: Sender::new(()) }
+        Self::new(None)
     }
 }
 
 impl Shared {
+    pub(super) fn new(real: Option<Real>) -> Self {
+        Self { state: Mutex::default(), wake: Sender::new(()), real }
+    }
+
     /// The state; also after a panic elsewhere, which has its own message.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

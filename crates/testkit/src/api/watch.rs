@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::Value;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
@@ -32,6 +34,8 @@ const CHUNK: usize = 64 * 1024;
 pub(super) struct Watch {
     shared: Arc<Shared>,
     wake: Receiver<()>,
+    /// What a real server tells, if it is one that has the objects.
+    told: Option<UnboundedReceiver<Line>>,
     target: Target,
     selector: Selector,
     /// Everything up to this version is sent or in `pending`.
@@ -58,9 +62,9 @@ enum Phase {
 }
 
 /// A line to be sent.
-struct Line {
-    kind: &'static str,
-    object: Arc<Value>,
+pub(super) struct Line {
+    pub(super) kind: &'static str,
+    pub(super) object: Arc<Value>,
 }
 
 /// What a turn comes to.
@@ -88,6 +92,7 @@ impl Watch {
         let mut watch = Self {
             shared: Arc::clone(shared),
             wake: shared.wake.subscribe(),
+            told: None,
             target: target.clone(),
             selector,
             seen: version,
@@ -116,6 +121,53 @@ impl Watch {
         Ok(watch)
     }
 
+    /// A watch of a real server's.
+    pub(super) fn passed_on(
+        shared: &Arc<Shared>,
+        target: Target,
+        told: UnboundedReceiver<Line>,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            wake: shared.wake.subscribe(),
+            told: Some(told),
+            target,
+            selector: Selector::default(),
+            seen: 0,
+            pending: VecDeque::new(),
+            bookmarks: None,
+            deadline: None,
+            stalled: false,
+            phase: Phase::Running,
+        }
+    }
+
+    /// Whether a watch of a real server's is refused before it is asked: as by a server that does
+    /// not know streaming lists, or has forgotten the version.
+    pub(super) fn refused(
+        shared: &Arc<Shared>,
+        state: &State,
+        target: &Target,
+        query: &Query,
+    ) -> Result<Option<Self>, Refusal> {
+        if !state.settings.streaming_lists {
+            validate(query, false)?;
+        }
+        let version = query.number("resourceVersion")?.unwrap_or(0);
+        let streams = query.given_flag("sendInitialEvents").is_some();
+        if streams || version == 0 || version >= state.forgotten {
+            return Ok(None);
+        }
+        let refusal = Refusal::too_old(version, state.forgotten);
+        if state.settings.gone_by_code {
+            return Err(refusal);
+        }
+        let (_, nothing) = tokio::sync::mpsc::unbounded_channel();
+        let mut watch = Self::passed_on(shared, target.clone(), nothing);
+        watch.refuse(&refusal);
+        Ok(Some(watch))
+    }
+
     /// What is there, as if it had just been added.
     fn start_with_all(&mut self, state: &State, mark_the_end: bool) {
         self.seen = state.store.version();
@@ -134,7 +186,7 @@ impl Watch {
     fn refuse(&mut self, refusal: &Refusal) {
         let error = Line { kind: "ERROR", object: Arc::new(refusal.status()) };
         self.pending.push_back(error);
-        self.pending.push_back(Line { kind: END, object: Arc::new(Value::Null) });
+        self.pending.push_back(Line::end());
     }
 
     fn covers(&self, key: &str) -> bool {
@@ -175,7 +227,14 @@ impl Watch {
         let far = Instant::now() + Duration::from_hours(24);
         let bookmark = self.bookmarks.filter(|_| !self.stalled).map_or(far, |marks| marks.next);
         let deadline = self.deadline.unwrap_or(far);
+        let told = async {
+            match &mut self.told {
+                Some(told) => told.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            line = told => self.pending.push_back(line.unwrap_or_else(Line::end)),
             result = self.wake.changed() => {
                 // The server has ended.
                 if result.is_err() { self.phase = Phase::Ended; }
@@ -223,6 +282,15 @@ impl Watch {
         let bucket = state.store.bucket(&self.target.resource.bucket);
         if self.pending.back().is_some_and(|line| line.kind == END) {
             return;
+        }
+        if let Some(told) = &mut self.told {
+            loop {
+                match told.try_recv() {
+                    Ok(line) => self.pending.push_back(line),
+                    Err(TryRecvError::Empty) => return,
+                    Err(TryRecvError::Disconnected) => return self.pending.push_back(Line::end()),
+                }
+            }
         }
         if self.seen < bucket.lost() {
             // First what is already known.
@@ -303,6 +371,12 @@ impl Watch {
 
 /// Stands for the end after an `ERROR`.
 const END: &str = "END";
+
+impl Line {
+    fn end() -> Self {
+        Self { kind: END, object: Arc::new(Value::Null) }
+    }
+}
 
 fn selector(target: &Target, query: &Query) -> Result<Selector, Refusal> {
     let fields = query.get("fieldSelector").unwrap_or_default();

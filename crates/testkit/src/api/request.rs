@@ -84,8 +84,12 @@ impl Query {
         let Some(text) = self.get(name) else { return Ok(None) };
         match text.parse() {
             Ok(number) => Ok(Some(number)),
+            Err(_) if name == "resourceVersion" => Err(Refusal::bad_request(format!(
+                "invalid resource version: {name}: Invalid value: {text:?}: strconv.ParseUint: \
+                 parsing {text:?}: invalid syntax"
+            ))),
             Err(_) => Err(Refusal::bad_request(format!(
-                "strconv.ParseUint: parsing {text:?}: invalid syntax"
+                "strconv.ParseInt: parsing {text:?}: invalid syntax"
             ))),
         }
     }

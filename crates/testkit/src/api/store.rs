@@ -15,6 +15,8 @@ use serde_json::Value;
 /// How many changes of a kind are kept; who is further behind lists again, as with a real server's
 /// watch cache.
 const LOG: usize = 8192;
+/// The version of an empty store. Zero means "any version" to clients, so this is not near it.
+const FIRST: u64 = 100;
 
 /// One change of one object.
 #[derive(Debug)]
@@ -92,8 +94,9 @@ pub(super) struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        // Zero means "any version" to clients, so the first is not near it.
-        Self { version: 100, uids: 0, buckets: BTreeMap::new(), nothing: Bucket::default() }
+        // What was before the server started it does not know.
+        let nothing = Bucket { floor: FIRST, ..Bucket::default() };
+        Self { version: FIRST, uids: 0, buckets: BTreeMap::new(), nothing }
     }
 }
 

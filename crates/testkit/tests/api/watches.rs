@@ -98,6 +98,26 @@ fn a_streaming_list_of_nothing_is_only_its_bookmark() {
 }
 
 #[test]
+fn a_watch_from_before_all_memory_is_told_so_by_an_event_and_ends() {
+    contract(async |cluster| {
+        let bounded = web().timeout(10);
+        let mut watch = Told::begin(&cluster.maps(), &bounded, "1").await;
+        assert_eq!(watch.any().await.unwrap().unwrap(), "ERROR 410");
+        assert!(watch.any().await.is_none());
+    });
+}
+
+#[test]
+fn a_streaming_list_of_a_version_that_is_to_come_is_told_so_by_an_event() {
+    contract(async |cluster| {
+        let far = now(cluster).await.parse::<u64>().unwrap() + 1_000_000;
+        let params = web().initial_events();
+        let mut watch = Told::begin(&cluster.maps(), &params, &far.to_string()).await;
+        assert_eq!(watch.next().await, "ERROR 504");
+    });
+}
+
+#[test]
 fn a_watch_ends_by_its_timeout() {
     contract(async |cluster| {
         let params = web().timeout(1);

@@ -340,8 +340,9 @@ fn every_way_to_end_a_mapping_ends_it_at_once_and_nobody_elses() {
         (
             "the Service's ports lead nowhere",
             alter(|s| {
-                let ports = s["spec"]["ports"].as_array_mut().unwrap();
-                ports.iter_mut().for_each(|port| port["targetPort"] = "no-such-name".into());
+                for port in s["spec"]["ports"].as_array_mut().unwrap() {
+                    port["targetPort"] = "no-such-name".into();
+                }
             }),
             None,
         ),

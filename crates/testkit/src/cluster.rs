@@ -38,7 +38,7 @@ pub fn by_api() -> bool {
 /// The objects of a test's cluster: on a real API server if there is one, unless the test is one of
 /// those that only the one in the process can run.
 #[track_caller]
-pub(crate) fn objects_of_the_test() -> Api {
+pub fn objects_of_the_test() -> Api {
     match std::env::var_os(KUBECONFIG) {
         Some(path) if in_process::why().is_none() => Api::in_front_of(path.as_ref()),
         _ => Api::new(),

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
-use testkit::api::{Api, Rule};
+use testkit::api::Rule;
+use testkit::cluster::objects_of_the_test;
 use testkit::stage::{NODE, service};
 use testkit::{AgentProcess, Cluster, DEADLINE, Node, Stage};
 
@@ -20,7 +21,7 @@ const RARE: [(&str, &str); 1] = [("patch", "events")];
 /// The verbs and resources that an agent asks for until it has published one Pod and made one Event.
 /// API servers from 1.33 on stream their lists, which is a watch to RBAC; older ones do not.
 fn used(role: &Value, streaming_lists: bool) -> BTreeSet<(String, String)> {
-    let api = Api::new();
+    let api = objects_of_the_test();
     api.allow_only(Rule::of_role(role));
     api.streaming_lists(streaming_lists);
     let stage = Stage::new(NETKEEP);

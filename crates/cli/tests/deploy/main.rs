@@ -12,5 +12,6 @@ mod kustomize;
 mod metrics;
 mod objects;
 mod rules;
+mod server;
 mod settings;
 mod tools;

@@ -209,7 +209,11 @@ impl Real {
         }
         let bytes = sent.map_or_else(|| body.to_vec(), |body| body.to_string().into_bytes());
         let request = request.body(Body::from(bytes)).expect("a request");
-        let response = self.connection.client.send(request).await?;
+        // Whoever sends moves the connection from then on, so it is not the server's own runtime: that
+        // one may end first.
+        let client = self.connection.client.clone();
+        let sending = self.connection.runtime.spawn(async move { client.send(request).await });
+        let response = sending.await.expect("the way to the real API server")?;
         if target.verb == "watch" && response.status().is_success() {
             return Ok(Answer::Watch(self.told(response)));
         }

@@ -104,7 +104,7 @@ impl<K: Ord + Copy, V: Clone + PartialEq> Ledger<K, V> {
         claims: impl IntoIterator<Item = (K, V)>,
     ) -> Vec<Delta<K, V>> {
         let mut wanted: Vec<(K, V)> = claims.into_iter().collect();
-        wanted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        wanted.sort_by_key(|(key, _)| *key);
         wanted.dedup_by(|later, earlier| {
             let same = later.0 == earlier.0;
             if same {

@@ -188,8 +188,8 @@ fn an_actor_is_busy_while_it_has_its_turn_or_something_waits_and_at_no_other_tim
     thread::scope(|scope| {
         let running = scope.spawn(|| inbox.run(actor));
         until_asleep(&inbox);
-        let (hold, held) = mpsc::channel();
-        assert!(inbox.send(Word::Busy(held)));
+        let (hold, until) = mpsc::channel();
+        assert!(inbox.send(Word::Busy(until)));
         assert!(inbox.is_busy(), "its word waits, or it is at it");
         assert!(inbox.send(number(1)));
         drop(hold);

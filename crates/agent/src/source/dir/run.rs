@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::ReadFlags;
 
-use super::watches::Notice;
 use super::tree::Via;
+use super::watches::Notice;
 use super::{DirSource, Found, QUIET, Reread, SourceMessage, Told, tree};
 
 /// A file that is written to and never closed is read after this time.

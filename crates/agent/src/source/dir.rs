@@ -141,6 +141,8 @@ pub struct DirSource {
     /// Polled for mounts, since it was opened; without it a mount over the folder goes unnoticed.
     mounts: Option<File>,
     stop: Arc<OwnedFd>,
+    /// What small files are read into.
+    buffer: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +196,7 @@ impl DirSource {
             told: None,
             mounts: File::open("/proc/self/mountinfo").ok(),
             stop: Arc::new(stop),
+            buffer: Vec::new(),
         })
     }
 
@@ -326,6 +329,7 @@ impl DirSource {
             &self.path.join(file),
             &shown,
             self.options.file_size_limit,
+            &mut self.buffer,
             &|name, content| contents.is_news(name, content),
         );
         match reading {

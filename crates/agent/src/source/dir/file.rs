@@ -86,11 +86,14 @@ impl Signature {
     }
 }
 
-/// Reads a file. `keep` says whether an object of this name and content is to be kept in full.
+/// Reads a file. `keep` says whether an object of this name and content is to be kept in full;
+/// `start` is a buffer that goes from file to file: a larger block of memory for each of them would
+/// make the allocator tidy up as often.
 pub(super) fn read(
     path: &Path,
     shown: &str,
     size_limit: u64,
+    start: &mut Vec<u8>,
     keep: &dyn Fn(&ObjectName, &Content) -> bool,
 ) -> Result<Reading, Refusal> {
     let Opened { file, metadata, via } = open(path)?;
@@ -102,15 +105,16 @@ pub(super) fn read(
     let signature = Signature::of(&metadata);
     let limits = Limits::default();
     let mut input = Capped { file, left: size_limit };
+    start.clear();
     // Room for one byte more: the end is seen without another read.
     let room = metadata.size().min(SMALL) + 1;
-    let mut start = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
-    if metadata.size() <= SMALL && input.by_ref().take(SMALL + 1).read_to_end(&mut start).is_err() {
+    start.reserve(usize::try_from(room).unwrap_or_default());
+    if metadata.size() <= SMALL && input.by_ref().take(SMALL + 1).read_to_end(start).is_err() {
         // The long way meets the same, and says it.
         start.clear();
         let _ = input.file.rewind();
     }
-    if let Some(Parsed { objects, summary }) = manifest::quick(&start, &limits) {
+    if let Some(Parsed { objects, summary }) = manifest::quick(start, &limits) {
         let items = objects.into_iter().map(|found| item(found, keep)).collect();
         return Ok(Reading { signature, via, items, summary });
     }

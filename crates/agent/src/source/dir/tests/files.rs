@@ -39,6 +39,23 @@ fn initial_reads_once_and_the_watch_goes_on_from_there() {
 }
 
 #[test]
+fn that_a_manifest_was_read_is_not_written_down_in_its_file_system() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("pods");
+    two(&root);
+    // Read for the last time before it was written: any other reader's time would be noted now.
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let file = fs::File::options().write(true).open(root.join("a.yaml")).unwrap();
+    file.set_times(fs::FileTimes::new().set_accessed(long_ago)).unwrap();
+    let mut source = DirSource::open(&root, DirOptions::default()).unwrap();
+    let first = source.initial();
+    assert!(
+        matches!(first.events.as_slice(), [Event::Listed { objects, .. }] if objects.len() == 2)
+    );
+    assert_eq!(fs::metadata(root.join("a.yaml")).unwrap().accessed().unwrap(), long_ago);
+}
+
+#[test]
 fn the_watch_ends_when_nobody_listens() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("pods");

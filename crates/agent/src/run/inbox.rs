@@ -123,7 +123,8 @@ impl<A: Actor> Inbox<A> {
     /// Whether the actor is at work or will be at once. A hint for those who come after it: it may
     /// have changed by the time that it is read.
     pub(super) fn is_busy(&self) -> bool {
-        self.0.turns.load(Ordering::Relaxed) > 0 || !self.is_empty()
+        // In this order: a turn begins before its inputs leave the queue.
+        !self.is_empty() || self.0.turns.load(Ordering::Relaxed) > 0
     }
 
     /// The actor's thread: gives it its turns until it ends.
@@ -139,11 +140,11 @@ impl<A: Actor> Inbox<A> {
                 return end;
             }
             let Ok(mut actor) = actor.lock() else { return End::Panicked };
+            let turn = Turn::begin(self);
             let inputs = match self.take_all() {
                 Ok(inputs) => inputs,
                 Err(end) => return end,
             };
-            let turn = Turn::begin(self);
             let flow = actor.turn(inputs);
             drop(turn);
             if flow.is_break() {

@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
@@ -220,30 +220,60 @@ fn make_way(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-/// Asks the agent: at the path, or, without one, the agent of this network namespace.
-pub fn ask(path: Option<&Path>, request: &Request) -> Result<Answer, AskError> {
-    let stream = match path {
-        Some(path) => UnixStream::connect(path),
-        None => crate::lock::address().and_then(|address| UnixStream::connect_addr(&address)),
-    }
-    .map_err(AskError::NoAgent)?;
-    let exchange = || -> io::Result<Vec<u8>> {
+/// Asks the agent that listens on a path, whichever network namespace it keeps.
+pub fn ask(path: &Path, request: &Request) -> Result<Answer, AskError> {
+    exchange(&UnixStream::connect(path).map_err(AskError::NoAgent)?, request)
+}
+
+/// Asks the agent of this network namespace: by the name of its lock, or, where somebody else has that
+/// name, at the path, which agents of several namespaces may see.
+pub fn ask_here(path: &Path, request: &Request) -> Result<Answer, AskError> {
+    let by_lock = crate::lock::address().and_then(|address| UnixStream::connect_addr(&address));
+    let stream = by_lock.or_else(|error| {
+        let found = UnixStream::connect(path).ok();
+        found.filter(is_of_this_namespace).ok_or(error)
+    });
+    exchange(&stream.map_err(AskError::NoAgent)?, request)
+}
+
+/// Whether the process at the other end is in the caller's network namespace. One that cannot be looked
+/// at is taken for a stranger.
+fn is_of_this_namespace(stream: &UnixStream) -> bool {
+    let namespace = |of: &str| {
+        let metadata = fs::metadata(format!("/proc/{of}/ns/net"));
+        metadata.map(|metadata| (metadata.dev(), metadata.ino())).ok()
+    };
+    let Ok(peer) = rustix::net::sockopt::socket_peercred(stream) else { return false };
+    let theirs = namespace(&peer.pid.as_raw_nonzero().to_string());
+    theirs.is_some() && theirs == namespace("thread-self")
+}
+
+fn exchange(mut stream: &UnixStream, request: &Request) -> Result<Answer, AskError> {
+    let mut converse = || -> io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(PATIENCE * 2))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut bytes = serde_json::to_vec(request)?;
         bytes.push(b'\n');
-        (&stream).write_all(&bytes)?;
+        stream.write_all(&bytes)?;
         let mut answer = Vec::new();
-        (&stream).read_to_end(&mut answer)?;
+        stream.read_to_end(&mut answer)?;
         Ok(answer)
     };
-    let bytes = exchange().map_err(AskError::Broken)?;
+    let bytes = converse().map_err(AskError::Broken)?;
     serde_json::from_slice(&bytes).map_err(AskError::Unreadable)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agent_at_the_shared_path_is_asked_only_if_it_is_in_this_network_namespace() {
+        let (here, _peer) = UnixStream::pair().unwrap();
+        assert!(is_of_this_namespace(&here));
+        let elsewhere = netns::Namespace::create().unwrap();
+        assert!(!elsewhere.run(move || is_of_this_namespace(&here)).unwrap());
+    }
 
     #[test]
     fn a_question_is_answered_over_a_real_socket_and_garbage_is_refused() {
@@ -255,7 +285,7 @@ mod tests {
                 Answer::Data { json: Json::from(format!("{:?}", query.request)), text: None };
             query.reply.send(answer).is_ok()
         });
-        let answer = ask(Some(&path), &Request::Explain { query: "tcp 61000".into() }).unwrap();
+        let answer = ask(&path, &Request::Explain { query: "tcp 61000".into() }).unwrap();
         assert!(
             matches!(answer, Answer::Data { json: Json::String(s), .. } if s.contains("61000"))
         );

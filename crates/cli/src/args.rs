@@ -281,7 +281,7 @@ pub(crate) struct SocketArg {
 }
 
 impl SocketArg {
-    /// The paths to try when there is no agent in this namespace.
+    /// Where the agent of this namespace listens too, if the name of its lock is another's.
     pub(crate) fn fallback() -> PathBuf {
         SOCKET_DEFAULT.into()
     }

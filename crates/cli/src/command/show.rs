@@ -39,16 +39,11 @@ fn from_agent(args: &ShowArgs) -> Result<Json> {
     }
 }
 
-/// Asks the agent at the path; without one the agent of this network namespace, then the one at
-/// the default path.
+/// Asks the agent at the path; without one the agent of this network namespace.
 pub(super) fn ask(socket: &SocketArg, request: &Request) -> Result<Answer, AskError> {
-    if let Some(path) = &socket.socket {
-        return control::ask(Some(path), request);
-    }
-    match control::ask(None, request) {
-        Err(AskError::NoAgent(error)) => control::ask(Some(&SocketArg::fallback()), request)
-            .map_err(|_| AskError::NoAgent(error)),
-        outcome => outcome,
+    match &socket.socket {
+        Some(path) => control::ask(path, request),
+        None => control::ask_here(&SocketArg::fallback(), request),
     }
 }
 

@@ -101,10 +101,10 @@ mod tests {
         });
         assert_eq!(part, Part::Absent("it took more than 0.02 s".to_owned()));
         drop(release);
+        let mut looker = Looker::new(Duration::from_secs(20));
         let part: Part<()> = looker.look("b", || Err("no".to_owned()));
         assert_eq!(part, Part::Absent("no".to_owned()));
         let found = || Ok(Found { value: 7, notes: vec!["half of it".to_owned()] });
-        let mut looker = Looker::new(Duration::from_secs(20));
         assert_eq!(looker.look("c", found), Part::Known(7));
         assert_eq!(looker.notes, [("c".to_owned(), "half of it".to_owned())]);
     }

@@ -192,7 +192,7 @@ pub fn listen(path: &Path) -> Result<UnixListener, ListenError> {
 }
 
 /// Removes a socket that nobody serves.
-fn make_way(path: &Path) -> Result<(), ListenError> {
+pub(crate) fn make_way(path: &Path) -> Result<(), ListenError> {
     let failed = |source| ListenError::Io { path: path.to_owned(), source };
     let kind = fs::symlink_metadata(path).map_err(failed)?.file_type();
     if !kind.is_socket() {

@@ -22,8 +22,7 @@ mod quarantine;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use apply::journal::{Journal, JournalError, StaleFlows};
@@ -125,14 +124,14 @@ impl<D: Driver> Keeper<D> {
         }
     }
 
-    /// Opens the journal for writing and takes in what it remembers. Answers a handle with which
+    /// Opens the journal for writing and takes in what it remembers. Answers where it is, so that
     /// another thread can sync it.
-    pub fn open_journal(&mut self, state_dir: &Path) -> Result<File, JournalError> {
+    pub fn open_journal(&mut self, state_dir: &Path) -> Result<PathBuf, JournalError> {
         let (journal, remembered) = Journal::open(state_dir)?;
-        let sync = journal.sync_handle()?;
+        let path = journal.path();
         self.journal = Some(journal);
         self.take_in_memory(remembered);
-        Ok(sync)
+        Ok(path)
     }
 
     /// Goes on without a journal, and says so as long as it lives.

@@ -22,6 +22,7 @@ mod queries;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use drivers::DriverError;
 use drivers::nft::{NftDriver, NftOptions};
@@ -111,7 +112,7 @@ pub fn run(
     let agent = Agent::start(config, driver, files, &inbox, (told, log_level))?;
     // The core looks at the kernel before the events are joined, so that a first load does not
     // tell us about itself; `join` then compares generations.
-    serve_control(config, lock, &inbox)?;
+    let socket = serve_control(config, lock, &inbox)?;
     stop_on_signals(&inbox)?;
     watch_source(config, &inbox)?;
     if let Some(address) = config.metrics {
@@ -126,7 +127,12 @@ pub fn run(
             .map_err(system("start the thread of the checks"))?;
     }
     tracing::info!(node = %config.node, "netkeep keeps this network namespace");
-    match inbox.run(agent) {
+    let end = inbox.run(agent);
+    if let Some(socket) = socket {
+        // Nobody else has taken it: we listened until now.
+        let _ = std::fs::remove_file(socket);
+    }
+    match end {
         End::Done => Ok(()),
         End::Panicked => Err(AgentError::Panicked),
     }
@@ -217,11 +223,12 @@ fn watch_published(files: &Publisher, inbox: &Inbox<Agent>) -> Result<(), AgentE
     })
 }
 
+/// Answers at the lock's name and at a path; which path, if it could be had.
 fn serve_control(
     config: &Config,
     lock: Option<UnixListener>,
     inbox: &Inbox<Agent>,
-) -> Result<(), AgentError> {
+) -> Result<Option<PathBuf>, AgentError> {
     let send = {
         let inbox = inbox.clone();
         move |query| inbox.send(Input::Query(query))
@@ -236,10 +243,9 @@ fn serve_control(
             .inspect_err(|error| tracing::debug!(%error, "no socket at {SOCKET_DEFAULT}"))
             .ok(),
     };
-    if let Some(listener) = listener {
-        control::serve(listener, send);
-    }
-    Ok(())
+    let Some(listener) = listener else { return Ok(None) };
+    control::serve(listener, send);
+    Ok(Some(config.socket.clone().unwrap_or_else(|| SOCKET_DEFAULT.into())))
 }
 
 fn stop_on_signals(inbox: &Inbox<Agent>) -> Result<(), AgentError> {

@@ -11,6 +11,8 @@ use drivers::DriverError;
 use drivers::nft::{NftDriver, NftOptions, TableOwnership};
 use thiserror::Error;
 
+use crate::config::SOCKET_DEFAULT;
+use crate::control::{self, ListenError};
 use crate::lock::{self, LockError};
 
 /// What is in the state directory.
@@ -68,5 +70,39 @@ pub fn remove(state_dir: &Path) -> Result<(), UninstallError> {
     }
     // Only if it is empty: somebody else's files keep the directory.
     let _ = fs::remove_dir(state_dir);
+    clear_socket(SOCKET_DEFAULT.as_ref());
     Ok(())
+}
+
+/// Removes the default socket that a killed agent left, and its directory. An agent of another network
+/// namespace may serve there: then both stay.
+fn clear_socket(path: &Path) {
+    if matches!(control::make_way(path), Ok(()) | Err(ListenError::Io { .. }))
+        && let Some(directory) = path.parent()
+    {
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_nobody_serves_goes_with_its_directory_and_one_that_is_served_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("netkeep");
+        let socket = directory.join("agent.sock");
+        clear_socket(&socket);
+        let listener = control::listen(&socket).unwrap();
+        clear_socket(&socket);
+        assert!(socket.exists());
+        drop(listener);
+        fs::write(directory.join("theirs"), "").unwrap();
+        clear_socket(&socket);
+        assert!(!socket.exists() && directory.join("theirs").exists());
+        fs::remove_file(directory.join("theirs")).unwrap();
+        clear_socket(&socket);
+        assert!(!directory.exists());
+    }
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use drivers::flows::Route;
@@ -122,6 +123,8 @@ pub struct Journal {
     pending: Vec<u8>,
     records: usize,
     live: usize,
+    /// The file has no name any more: somebody removed it, or the whole directory.
+    removed: bool,
 }
 
 impl Journal {
@@ -138,7 +141,8 @@ impl Journal {
         let live = remembered.leases.len() + remembered.seen.len() + remembered.cuts.len();
         // After a torn line the next record must start on a line of its own.
         let pending = if torn { vec![b'\n'] } else { Vec::new() };
-        Ok((Self { directory: directory.to_owned(), file, pending, records, live }, remembered))
+        let directory = directory.to_owned();
+        Ok((Self { directory, file, pending, records, live, removed: false }, remembered))
     }
 
     /// Reads the journal of a state directory without touching it; nothing where there is none.
@@ -194,17 +198,19 @@ impl Journal {
             return Err(fail("write", &self.directory.join(FILE))(error));
         }
         self.pending.clear();
+        self.removed = self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
         Ok(())
     }
 
-    /// A second handle on the file, with which another thread may sync it.
-    pub fn sync_handle(&self) -> Result<File, JournalError> {
-        self.file.try_clone().map_err(fail("open", &self.directory.join(FILE)))
+    /// The file, for another thread to sync. Compacting puts another file in its place: it is to be
+    /// opened each time.
+    pub fn path(&self) -> PathBuf {
+        self.directory.join(FILE)
     }
 
-    /// Whether most of the file is history.
+    /// Whether most of the file is history, or it is gone and has to be written anew.
     pub fn wants_compaction(&self) -> bool {
-        self.records > 2 * self.live + SLACK
+        self.removed || self.records > 2 * self.live + SLACK
     }
 
     /// Writes only what is live and puts it in the old file's place.
@@ -222,12 +228,14 @@ impl Journal {
         seen.for_each(|(uid, annotation)| self.note(&Record::Seen { uid, annotation }));
         cuts.for_each(|flows| self.note(&Record::Cut(flows)));
         let bytes = std::mem::take(&mut self.pending);
+        fs::create_dir_all(&self.directory).map_err(fail("create", &self.directory))?;
         let mut file = File::create(&new).map_err(fail("create", &new))?;
         file.write_all(&bytes).map_err(fail("write", &new))?;
         file.sync_all().map_err(fail("sync", &new))?;
         fs::rename(&new, &path).map_err(fail("replace", &path))?;
         self.live = self.records;
         self.file = OpenOptions::new().append(true).open(&path).map_err(fail("open", &path))?;
+        self.removed = false;
         Ok(())
     }
 }

@@ -274,8 +274,7 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SocketArg {
-    #[doc = "The agent's socket [default: the agent of this network namespace, else "]
-    #[doc = concat!("/run/netkeep/agent.sock]")]
+    /// The agent's socket [default: that of the agent of this network namespace]
     #[arg(long, env = "NETKEEP_SOCKET", value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 }

@@ -120,7 +120,7 @@ pub(crate) enum BadUsage {
     #[error("{0}")]
     Question(String),
     /// The file of `--config` cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

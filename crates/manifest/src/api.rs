@@ -96,9 +96,7 @@ impl Place {
     fn is_left_out(self, key: &str) -> bool {
         match self {
             Self::Metadata => matches!(key, "managedFields" | "ownerReferences" | "finalizers"),
-            Self::Spec => {
-                matches!(key, "volumes" | "initContainers" | "affinity" | "tolerations")
-            }
+            Self::Spec => matches!(key, "volumes" | "affinity" | "tolerations"),
             Self::Status => matches!(
                 key,
                 "conditions"

@@ -91,6 +91,13 @@ items:
       ports:
       - containerPort: 1
         protocol: TCP
+    - image: sidecar:1
+      name: sidecar
+      ports:
+      - containerPort: 9091
+        name: metrics
+        protocol: TCP
+      restartPolicy: Always
     nodeName: n1
   status:
     conditions:
@@ -140,6 +147,8 @@ fn a_pod_as_kubectl_prints_it_is_understood_with_every_fact() {
             container(Some("http"), 8080, Protocol::Tcp, None),
             container(None, 53, Protocol::Udp, Some(5353)),
             container(None, 9090, Protocol::Sctp, None),
+            // of the sidecar; an init container that ends has no port to lead to
+            container(Some("metrics"), 9091, Protocol::Tcp, None),
         ]
     );
     assert!(pod.npl_annotation.as_deref().unwrap().contains("\"nodePort\":61000"));

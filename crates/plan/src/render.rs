@@ -10,7 +10,7 @@ pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String does not fail.
     let mut line = |text: String| _ = writeln!(out, "{text}");
-    if plan.changes.is_empty() && plan.held.is_empty() {
+    if plan.changes.is_empty() && plan.held.is_empty() && plan.hold.is_none() {
         line("nothing to do".to_owned());
     }
     for change in &plan.changes {

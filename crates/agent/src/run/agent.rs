@@ -82,8 +82,8 @@ impl Agent {
     ) -> Result<Self, AgentError> {
         let mut keeper = Keeper::new(config, driver, Ports::new(files));
         keeper.observe(&Reason::Wanted)?;
-        let sync = match keeper.open_journal(&config.state_dir) {
-            Ok(sync) => Some(sync),
+        let journal = match keeper.open_journal(&config.state_dir) {
+            Ok(path) => Some(path),
             Err(error) => {
                 keeper.without_journal(&error);
                 None
@@ -100,7 +100,7 @@ impl Agent {
                 publisher::Outlet::Api(api.publisher)
             }
         };
-        let publisher = publisher::start(outlet, sync, inbox.clone())
+        let publisher = publisher::start(outlet, journal, inbox.clone())
             .map_err(super::system("start the publisher's thread"))?;
         let cutter =
             cutter::start(inbox.clone()).map_err(super::system("start the cutter's thread"))?;

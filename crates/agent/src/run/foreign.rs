@@ -44,8 +44,8 @@ pub(crate) struct ForeignWrite {
 enum Standing {
     /// It is not repaired yet.
     Open,
-    /// It was repaired.
-    Repaired,
+    /// It was repaired, so long after the event.
+    Repaired(Duration),
     /// Everything was as wanted when we looked: it undid itself, or was a part of a later one.
     Nothing,
 }
@@ -70,7 +70,6 @@ impl Remembered {
 #[derive(Debug)]
 pub(super) struct Repairs {
     writes: VecDeque<Remembered>,
-    last_repair: Option<Duration>,
     tokens: f64,
     refilled: Instant,
     /// Not taken in yet.
@@ -85,7 +84,6 @@ impl Default for Repairs {
     fn default() -> Self {
         Self {
             writes: VecDeque::new(),
-            last_repair: None,
             tokens: BURST,
             refilled: Instant::now(),
             waiting: Vec::new(),
@@ -149,14 +147,13 @@ impl Repairs {
                 // Generations wrap.
                 self.repaired.map(after).is_some_and(|after| (1..u32::MAX / 2).contains(&after))
             });
-        if let Some(first) = repaired.iter().map(|write| write.at).min() {
-            self.last_repair = Some(first.elapsed());
-        }
         for write in &mut self.writes {
             let is_of = |all: &[ForeignWrite]| all.iter().any(|other| write.is(&other.foreign));
-            let standing = match (is_of(&self.waiting), is_of(&repaired), is_of(&undone)) {
-                (true, ..) | (_, false, false) => continue,
-                (_, true, _) => Standing::Repaired,
+            let its = repaired.iter().filter(|other| write.is(&other.foreign));
+            let took = its.map(|other| other.at.elapsed()).max();
+            let standing = match (is_of(&self.waiting), took, is_of(&undone)) {
+                (true, ..) | (_, None, false) => continue,
+                (_, Some(took), _) => Standing::Repaired(took),
                 (_, _, true) => Standing::Nothing,
             };
             write.standing = standing;
@@ -166,18 +163,17 @@ impl Repairs {
 
     /// Who wrote what was repaired.
     pub(super) fn repaired(&self) -> impl Iterator<Item = &str> {
-        let repaired = self.writes.iter().filter(|write| write.standing == Standing::Repaired);
-        repaired.map(|write| &*write.writer)
+        let is_repaired = |write: &&Remembered| matches!(write.standing, Standing::Repaired(_));
+        self.writes.iter().filter(is_repaired).map(|write| &*write.writer)
     }
 
     /// One finding for each writer and kind of write.
     pub(super) fn findings(&self) -> Vec<Finding> {
-        let took = self.last_repair.map_or_else(String::new, |took| {
-            format!("; the last repair was done {:.1} ms after the event", took.as_secs_f64() * 1e3)
-        });
         let standing = |standing| match standing {
             Standing::Open => "not repaired yet".to_owned(),
-            Standing::Repaired => format!("repaired{took}"),
+            Standing::Repaired(took) => {
+                format!("repaired {:.1} ms after the event", took.as_secs_f64() * 1e3)
+            }
             Standing::Nothing => "nothing of it is left".to_owned(),
         };
         self.writes

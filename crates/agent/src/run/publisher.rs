@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -47,16 +48,16 @@ pub(super) enum Job {
     Finish(Sender<()>),
 }
 
-/// Starts the thread. `sync` is the journal's file.
+/// Starts the thread. `journal` is the journal's file.
 pub(super) fn start(
     outlet: Outlet,
-    sync: Option<File>,
+    journal: Option<PathBuf>,
     inbox: Inbox<Agent>,
 ) -> io::Result<Sender<Job>> {
     let (sender, receiver) = mpsc::channel();
     let thread = Thread {
         outlet,
-        sync,
+        journal,
         inbox,
         failed: BTreeMap::new(),
         unswept: None,
@@ -73,7 +74,7 @@ pub(super) fn start(
 
 struct Thread {
     outlet: Outlet,
-    sync: Option<File>,
+    journal: Option<PathBuf>,
     inbox: Inbox<Agent>,
     /// By name: what is to be said of a newer Pod takes the place of what could not be said of an
     /// older one.
@@ -151,7 +152,9 @@ impl Thread {
     fn publish(&mut self, patches: Vec<(PodRef, Patch)>) {
         let give_way_until = Instant::now() + GIVE_WAY;
         self.give_way(give_way_until);
-        let synced = self.sync.as_ref().map_or(Ok(()), File::sync_data);
+        // Opened anew each time: another file may have taken its place, or somebody removed it.
+        let sync = |path: &PathBuf| File::open(path)?.sync_data();
+        let synced = self.journal.as_ref().map_or(Ok(()), sync);
         self.unsynced = synced.err().map(|error| format!("cannot sync the journal: {error}"));
         failpoint::hit("publish:journal-synced");
         for (pod, patch) in patches {

@@ -129,3 +129,21 @@ fn what_could_not_be_written_is_written_whole_with_the_next_try() {
     let remembered = Journal::read(dir.path()).unwrap();
     assert_eq!(remembered.leases, [lease("a", 61_000), lease("b", 61_001)]);
 }
+
+#[test]
+fn a_journal_whose_directory_was_removed_is_written_anew_with_the_next_record() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("state");
+    let (mut journal, _) = Journal::open(&dir).unwrap();
+    journal.lease(lease("a", 61_000));
+    journal.write().unwrap();
+    assert!(!journal.wants_compaction());
+    fs::remove_dir_all(&dir).unwrap();
+    journal.lease(lease("b", 61_001));
+    journal.write().unwrap();
+    assert!(journal.wants_compaction());
+    let leases = [lease("a", 61_000), lease("b", 61_001)];
+    journal.compact(leases.clone().into_iter(), std::iter::empty(), std::iter::empty()).unwrap();
+    assert!(!journal.wants_compaction());
+    assert_eq!(Journal::read(&dir).unwrap().leases, leases);
+}

@@ -62,21 +62,32 @@ fn phase(status: &At<'_>, check: &mut Check) -> Phase {
     }
 }
 
+/// The ports of the containers that run as long as the Pod does: those of `containers`, and sidecars,
+/// which are `initContainers` that are restarted always (Kubernetes 1.28; endpoints count them too).
 fn container_ports(spec: &At<'_>, network: PodNetwork, check: &mut Check) -> Vec<ContainerPort> {
     let mut found = Vec::new();
-    let Some(containers) = spec.list("containers", check) else { return found };
-    for container in containers.entries() {
-        if !container.is_mapping(check) {
-            continue;
-        }
-        let Some(ports) = container.list("ports", check) else { continue };
-        for port in ports.entries() {
-            if port.is_mapping(check) {
-                found.extend(container_port(&port, network, check));
+    for list in ["containers", "initContainers"] {
+        let Some(containers) = spec.list(list, check) else { continue };
+        for container in containers.entries() {
+            if !container.is_mapping(check) {
+                continue;
+            }
+            if list == "initContainers" && !is_sidecar(&container, check) {
+                continue;
+            }
+            let Some(ports) = container.list("ports", check) else { continue };
+            for port in ports.entries() {
+                if port.is_mapping(check) {
+                    found.extend(container_port(&port, network, check));
+                }
             }
         }
     }
     found
+}
+
+fn is_sidecar(container: &At<'_>, check: &mut Check) -> bool {
+    container.text_field("restartPolicy", check).is_some_and(|policy| &*policy == "Always")
 }
 
 fn container_port(at: &At<'_>, network: PodNetwork, check: &mut Check) -> Option<ContainerPort> {

@@ -20,6 +20,11 @@ pub enum SweepError {
     /// Rules of nf_tables cannot be read.
     #[error("nf_tables cannot be read")]
     Nft(#[from] nfnl::Error),
+    /// What listens on the node cannot be read.
+    #[error(
+        "nothing was changed: which TCP ports are served cannot be read from /proc/thread-self/net"
+    )]
+    Listening(#[source] std::io::Error),
     /// It is not wise.
     #[error(transparent)]
     Refused(#[from] Refusal),

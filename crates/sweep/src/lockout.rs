@@ -5,10 +5,13 @@
 //! rules that go and with them ([`walk`]). What a rule asks may be unknown of a kind of packets (an
 //! address, a rate, a mark): then both ways are gone. A sweep is told off if packets that could be
 //! accepted no longer can, or if packets that nothing could drop now can be dropped.
+//! Beside the ports that every node is asked at, all TCP ports count that something listens on
+//! ([`listening`]).
 //!
 //! Deliberately not here: Pods (FORWARD). Rules of a plugin that go are its Pods' way, and that is what
 //! was asked for.
 
+mod listening;
 mod probe;
 mod walk;
 
@@ -16,6 +19,7 @@ use doctor::owners::{self, Owner};
 use serde::Serialize;
 use xt::{Backend, Chain, ChainKind, Family, Policy, Table, Target, text};
 
+pub(crate) use self::listening::Listening;
 use self::probe::Way;
 use self::walk::{Cause, Walk};
 use crate::image::Part;
@@ -39,30 +43,37 @@ pub struct Lockout {
 }
 
 /// All of a table's. `what` goes from it.
-pub(crate) fn of(family: Family, backend: Backend, table: &Table, what: &Part) -> Vec<Lockout> {
+pub(crate) fn of(
+    family: Family,
+    backend: Backend,
+    table: &Table,
+    what: &Part,
+    listening: &Listening,
+) -> Vec<Lockout> {
     let mut found: Vec<Lockout> = Vec::new();
     if what.is_empty() || table.name == "nat" {
         return found;
     }
+    let probes = probe::all(listening.of(family));
     let (mut now, mut then) = (Walk::new(table, None), Walk::new(table, Some(what)));
     for chain in &table.chains {
         let (ChainKind::Builtin { .. }, Some(way)) = (&chain.kind, Way::of_chain(&chain.name))
         else {
             continue;
         };
-        for probe in probe::PROBES.iter().filter(|probe| probe.way == way) {
+        for probe in probes.iter().filter(|probe| probe.way == way) {
             let (before, after) = (now.walk(probe, &chain.name), then.walk(probe, &chain.name));
             let worse = before.can_accept && !after.can_accept
                 || before.dropped_by.is_none() && after.dropped_by.is_some();
             let (true, Some(cause)) = (worse, after.dropped_by) else { continue };
             let by = words(table, chain, cause);
             match found.iter_mut().find(|lockout| lockout.chain == chain.name && lockout.by == by) {
-                Some(lockout) => lockout.traffic.push(probe.name.to_owned()),
+                Some(lockout) => lockout.traffic.push(probe.name.clone().into_owned()),
                 None => found.push(Lockout {
                     family,
                     table: table.name.clone(),
                     chain: chain.name.clone(),
-                    traffic: vec![probe.name.to_owned()],
+                    traffic: vec![probe.name.clone().into_owned()],
                     first: first(family, backend, table, chain, cause, &owners_of(table, what)),
                     by,
                 }),

@@ -11,7 +11,7 @@ use xt::{Backend, Chain, ChainKind, Counters, Family, Rule, Ruleset, Table, Targ
 
 use crate::{
     image::Part,
-    lockout::{self, Lockout},
+    lockout::{self, Listening, Lockout},
     what::What,
 };
 
@@ -135,10 +135,11 @@ impl Selection {
         backend: Backend,
         table: &Table,
         what: &What,
+        listening: &Listening,
     ) -> Self {
         if *what != What::Duplicates {
             let part = Part::of(&self, family, &table.name);
-            self.lockouts = lockout::of(family, backend, table, &part);
+            self.lockouts = lockout::of(family, backend, table, &part, listening);
         }
         self
     }
@@ -166,12 +167,19 @@ impl Selection {
     }
 }
 
-/// What goes of a rule set.
+/// What goes of a rule set. It does not know what listens on the node: of ports, only those count that
+/// every node is asked at.
 pub fn select(ruleset: &Ruleset, what: &What) -> Selection {
+    select_of_node(ruleset, what, &Listening::default())
+}
+
+/// What goes of a rule set of a node on which something listens.
+pub(crate) fn select_of_node(ruleset: &Ruleset, what: &What, listening: &Listening) -> Selection {
     let mut all = Selection::default();
     for table in &ruleset.tables {
         let selection = select_in(ruleset.family, table, what);
-        all.add(selection.with_lockouts(ruleset.family, ruleset.backend, table, what));
+        let (family, backend) = (ruleset.family, ruleset.backend);
+        all.add(selection.with_lockouts(family, backend, table, what, listening));
     }
     all
 }

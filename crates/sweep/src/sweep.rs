@@ -14,8 +14,10 @@ use crate::{
     error::SweepError,
     guard::{Refusal, guard},
     image::{Image, Part},
-    legacy, nft,
-    select::{Selection, select_in},
+    legacy,
+    lockout::Listening,
+    nft,
+    select::{Selection, select_in, select_of_node},
     what::What,
 };
 
@@ -70,6 +72,10 @@ pub struct Swept {
 /// # Errors
 /// Of reading.
 pub fn look(backend: Backend, what: &What) -> Result<Selection, SweepError> {
+    look_at(backend, what, &Listening::read().map_err(SweepError::Listening)?)
+}
+
+fn look_at(backend: Backend, what: &What, listening: &Listening) -> Result<Selection, SweepError> {
     let mut selection = Selection::default();
     let mut names = KernelNames::default();
     for family in xt::Family::BOTH {
@@ -77,7 +83,7 @@ pub fn look(backend: Backend, what: &What) -> Result<Selection, SweepError> {
             Backend::Legacy => xt::legacy::read(family, &mut names)?,
             Backend::NftCompat => xt::nft::read(&mut Socket::open()?, family, &mut names)?.ruleset,
         };
-        selection.add(crate::select::select(&ruleset, what));
+        selection.add(select_of_node(&ruleset, what, listening));
     }
     Ok(selection)
 }
@@ -93,7 +99,8 @@ pub fn sweep(
     step: &mut dyn FnMut(Step),
 ) -> Result<Swept, SweepError> {
     let generation = crate::guard::generation(backend);
-    let selection = look(backend, what)?;
+    let listening = Listening::read().map_err(SweepError::Listening)?;
+    let selection = look_at(backend, what, &listening)?;
     refuse_referred(&selection)?;
     if selection.is_empty() {
         return Ok(Swept { selection, ..Swept::default() });
@@ -105,7 +112,7 @@ pub fn sweep(
     if options.backup.exists() {
         return Err(BackupError::Exists { path: options.backup.clone() }.into());
     }
-    let mut course = Course::new(backend, what, options, step);
+    let mut course = Course::new(backend, what, options, &listening, step);
     let result = match backend {
         Backend::Legacy => course.legacy(),
         Backend::NftCompat => course.nft(),
@@ -138,6 +145,7 @@ struct Course<'a> {
     backend: Backend,
     what: &'a What,
     options: &'a Options,
+    listening: &'a Listening,
     step: &'a mut dyn FnMut(Step),
     names: KernelNames,
     /// Tables that were changed, or may have been.
@@ -158,12 +166,14 @@ impl<'a> Course<'a> {
         backend: Backend,
         what: &'a What,
         options: &'a Options,
+        listening: &'a Listening,
         step: &'a mut dyn FnMut(Step),
     ) -> Self {
         Self {
             backend,
             what,
             options,
+            listening,
             step,
             names: KernelNames::default(),
             done: Vec::new(),
@@ -192,6 +202,7 @@ impl<'a> Course<'a> {
                 self.backend,
                 &image.table,
                 self.what,
+                self.listening,
             );
             let part = Part::of(&selection, image.family, &image.table.name);
             if !part.is_empty() {

@@ -1,6 +1,9 @@
 //! Owns the traffic that a sweep must not cut off, and what a rule says about it: yes, no, or that
 //! it depends on something that is not known of a kind of packets.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use doctor::owners;
 use xt::matches::{MultiportOf, TcpFlagTest};
 use xt::{Iface, Match, Net, PortRange, Rule, Test};
@@ -32,7 +35,7 @@ pub(super) enum State {
 /// A kind of packets between this node and another machine.
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     pub(super) way: Way,
     protocol: u16,
     /// Not known if it is of any connection.
@@ -48,14 +51,16 @@ const ACK: u8 = 0x10;
 const SURE: u8 = 0x01 | SYN | 0x04 | ACK;
 
 const fn new(name: &'static str, way: Way, protocol: u16, port: u16) -> Probe {
+    let name = Cow::Borrowed(name);
     Probe { name, way, protocol, destination_port: Some(port), state: State::New }
 }
 
 const fn established(name: &'static str, way: Way) -> Probe {
+    let name = Cow::Borrowed(name);
     Probe { name, way, protocol: TCP, destination_port: None, state: State::Established }
 }
 
-pub(super) const PROBES: [Probe; 7] = [
+const ALWAYS: [Probe; 7] = [
     established("packets of established connections", Way::In),
     new("new SSH connections (tcp 22)", Way::In, TCP, 22),
     new("new connections to the API server (tcp 6443)", Way::In, TCP, 6443),
@@ -64,6 +69,19 @@ pub(super) const PROBES: [Probe; 7] = [
     new("new connections to an API server (tcp 6443)", Way::Out, TCP, 6443),
     new("questions to DNS (udp 53)", Way::Out, UDP, 53),
 ];
+
+/// What is asked of every node, and new connections to the other TCP ports that something listens on.
+pub(super) fn all(listening: &BTreeSet<u16>) -> Vec<Probe> {
+    let mut probes = Vec::from(ALWAYS);
+    let known = |port: u16| {
+        ALWAYS.iter().any(|probe| probe.way == Way::In && probe.destination_port == Some(port))
+    };
+    probes.extend(listening.iter().filter(|port| !known(**port)).map(|port| Probe {
+        name: format!("new connections to tcp {port}, where something listens").into(),
+        ..new("", Way::In, TCP, *port)
+    }));
+    probes
+}
 
 /// What a rule's conditions say; nothing if it depends.
 type Says = Option<bool>;
@@ -106,14 +124,14 @@ impl Probe {
     fn says(&self, found: &Match) -> Says {
         match found {
             Match::Comment(_) | Match::Nfacct(_) => Some(true),
-            Match::Tcp(tcp) => all([
+            Match::Tcp(tcp) => each([
                 Some(self.protocol == TCP),
                 asked(tcp.source.as_ref(), |_| None),
                 asked(tcp.destination.as_ref(), |ports| self.to(*ports)),
                 asked(tcp.flags.as_ref(), |flags| self.flags(*flags)),
                 asked(tcp.option.as_ref(), |_| None),
             ]),
-            Match::Udp(udp) => all([
+            Match::Udp(udp) => each([
                 Some(self.protocol == UDP),
                 asked(udp.source.as_ref(), |_| None),
                 asked(udp.destination.as_ref(), |ports| self.to(*ports)),
@@ -135,14 +153,14 @@ impl Probe {
                 let state =
                     asked(conntrack.state.as_ref(), |states| Some(states.has(self.state_word())));
                 let rest = if **conntrack == only { Some(true) } else { None };
-                all([state, rest])
+                each([state, rest])
             }
             Match::Addrtype(addrtype) => {
                 let (local, remote) = match self.way {
                     Way::In => (&addrtype.destination, &addrtype.source),
                     Way::Out => (&addrtype.source, &addrtype.destination),
                 };
-                all([
+                each([
                     asked(local.as_ref(), |types| Some(types.has("LOCAL"))),
                     asked(remote.as_ref(), |types| Some(types.has("UNICAST"))),
                 ])
@@ -174,7 +192,7 @@ impl Probe {
     }
 }
 
-fn all<const N: usize>(answers: [Says; N]) -> Says {
+fn each<const N: usize>(answers: [Says; N]) -> Says {
     if answers.contains(&Some(false)) {
         return Some(false);
     }

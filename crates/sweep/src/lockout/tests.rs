@@ -6,12 +6,21 @@ use crate::{Pattern, What, system};
 
 /// What a sweep of a filter table would cut off, and what to run first.
 fn cut_off(lines: &str, what: &What) -> Vec<(String, Vec<String>, String, String)> {
+    cut_off_from(lines, what, &[])
+}
+
+/// The same of a node on which something listens on TCP ports.
+fn cut_off_from(
+    lines: &str,
+    what: &What,
+    ports: &[u16],
+) -> Vec<(String, Vec<String>, String, String)> {
     let text = format!("*filter\n{lines}COMMIT\n");
     let ruleset = text::parse_str(Backend::Legacy, Family::V4, &text).unwrap();
     let table = &ruleset.tables[0];
     let selection = select_in(Family::V4, table, what);
     let part = Part::of(&selection, Family::V4, "filter");
-    let found = of(Family::V4, Backend::Legacy, table, &part);
+    let found = of(Family::V4, Backend::Legacy, table, &part, &Listening::on(ports));
     found.into_iter().map(|l| (l.chain, l.traffic, l.by, l.first)).collect()
 }
 
@@ -94,4 +103,20 @@ fn what_drops_now_is_no_reason_and_what_only_drops_may_go() {
     assert_eq!(cut_off(closed, &like("*old*")), []);
     let drop = ":INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m comment --comment old -j DROP\n";
     assert_eq!(cut_off(drop, &like("*old*")), []);
+}
+
+#[test]
+fn a_port_that_something_listens_on_counts_whatever_its_number() {
+    let lines = ":INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n\
+        -A INPUT -p tcp -m tcp --dport 2222 -m comment --comment calx -j ACCEPT\n";
+    let found = cut_off_from(lines, &like("*calx*"), &[22, 2222, 8080]);
+    let [(chain, traffic, ..)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(chain, "INPUT");
+    assert_eq!(traffic[..], ["new connections to tcp 2222, where something listens"]);
+    // nobody is served there, or it was closed before
+    assert_eq!(cut_off_from(lines, &like("*calx*"), &[22, 8080]), []);
+    // once only
+    let ssh = lines.replace("2222", "22");
+    let found = cut_off_from(&ssh, &like("*calx*"), &[22, 2222]);
+    assert_eq!(found[0].1, ["new SSH connections (tcp 22)"]);
 }

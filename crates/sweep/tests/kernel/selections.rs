@@ -1,6 +1,7 @@
 //! Every selection, in both families and backends: what goes, what stays, and what comes back.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv6Addr, TcpListener};
 
 use sweep::{Refusal, SweepError, What};
 use xt::{Backend, Family};
@@ -138,6 +139,32 @@ fn a_sweep_that_would_cut_the_node_off_is_refused_with_what_to_run_first() {
         let options = sweep::Options { force: sweep::Force::Yes, ..node.options() };
         node.try_sweep(of_backend.0, &of("ufw"), &options).unwrap();
         assert!(!node.plain(of_backend).contains("ufw"));
+    }
+}
+
+#[test]
+fn a_port_with_a_listener_in_the_namespace_is_not_cut_off_and_one_without_may_be() {
+    for of in Of::all() {
+        let node = Node::new();
+        // both families: a socket of [::] serves IPv4 too
+        let listen = || TcpListener::bind((Ipv6Addr::UNSPECIFIED, 2222)).unwrap();
+        let listener = node.namespace.run(listen).unwrap();
+        node.load(
+            of,
+            "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+             -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n\
+             -A INPUT -p tcp -m tcp --dport 2222 -m comment --comment calx -j ACCEPT\nCOMMIT\n",
+        );
+        let before = node.plain(of);
+        let what = matching("*calx*");
+        let looked = node.namespace.run(|| sweep::look(of.0, &what).unwrap()).unwrap();
+        assert_eq!(looked.lockouts.len(), 1, "{looked:?}");
+        let error = node.try_sweep(of.0, &what, &node.options()).unwrap_err();
+        assert!(matches!(error, SweepError::Refused(Refusal::Lockout(_))), "{error:?}");
+        assert!(error.to_string().contains("tcp 2222"), "{error}");
+        assert_same_text(&node.plain(of), &before);
+        drop(listener);
+        assert_eq!(node.sweep(of.0, &what).selection.rules.len(), 1);
     }
 }
 

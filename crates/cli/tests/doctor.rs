@@ -206,6 +206,33 @@ fn a_dump_that_is_cut_off_is_diagnosed_as_far_as_it_goes_and_says_so() {
 }
 
 #[test]
+fn a_dump_that_is_enough_for_no_check_is_not_called_healthy() {
+    let node = Node::new();
+    let whole = json!({"nftables": [
+        {"metainfo": {"version": "1.0.9", "json_schema_version": 1}},
+        {"table": {"family": "inet", "name": "t", "handle": 1}},
+        {"chain": {"family": "inet", "table": "t", "name": "c", "handle": 1}},
+    ]})
+    .to_string();
+    let path = node.file("nft-ruleset.json", &whole[..whole.len() - 30]);
+    cannot_look(node.from(&path), &["no check could be made", "nft-ruleset.json line 1", "ends"]);
+    let output = node.netkeep(&["doctor", "--from", &path, "-o", "json"]).expect_code(2);
+    let report = output.json();
+    assert_eq!(report["checked"], json!([]), "{report:#}");
+    assert!(!report["skipped"].as_array().unwrap().is_empty(), "{report:#}");
+    assert!(output.stderr.contains("no check could be made"), "{output}");
+
+    // with something beside it that a check can look at it says how much it saw
+    let dump = node.folder.path().join("dump");
+    fs::create_dir(&dump).unwrap();
+    fs::copy(&path, dump.join("nft-ruleset.json")).unwrap();
+    fs::write(dump.join("iptables-legacy-save"), "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n").unwrap();
+    let text = node.from(dump.to_str().unwrap()).expect_code(0);
+    let said = "nothing is wrong as far as could be seen (known in part only: nft";
+    assert!(text.stdout.starts_with(said), "{text}");
+}
+
+#[test]
 fn a_hundred_megabytes_take_bounded_memory_and_the_rules_before_them_count() {
     const BYTES: usize = 100 << 20;
     let node = Node::new();

@@ -1,10 +1,11 @@
 //! `netkeep doctor`: what is wrong with this node, or with the one that a dump is of.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::doctor::{Report, Snapshot, assemble};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use model::{FindingCode, Severity};
 
 use crate::args::{DoctorArgs, Format};
@@ -24,9 +25,23 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode> {
     let report = ::doctor::run(&snapshot);
     match args.output {
         Format::Json => output::json(&report)?,
-        Format::Text => print(&report),
+        Format::Text if report.checked.is_empty() => {}
+        Format::Text => print(&snapshot, &report),
+    }
+    if report.checked.is_empty() {
+        return Ok(cannot_look(&anyhow!("no check could be made: {}", in_the_way(&snapshot))));
     }
     Ok(if report.needs_attention() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What is wrong with an input that is enough for no check.
+fn in_the_way(snapshot: &Snapshot) -> String {
+    let cut = snapshot.partial.iter().map(|partial| {
+        format!("of {} only a part is known: {}: {}", partial.part, partial.place, partial.why)
+    });
+    let odd = snapshot.skipped.iter().map(|skip| format!("{}: {}", skip.place, skip.why));
+    let nothing = || "nothing that a check asks for is in the dump".to_owned();
+    cut.chain(odd).next().unwrap_or_else(nothing)
 }
 
 /// Says in one line why there is nothing to diagnose.
@@ -58,7 +73,7 @@ fn explain(code: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn print(report: &Report) {
+fn print(snapshot: &Snapshot, report: &Report) {
     for finding in &report.findings {
         output::severity(finding.severity);
         output::print(&format!(" {}: {}: {}\n", finding.code, finding.subject, finding.message));
@@ -69,8 +84,17 @@ fn print(report: &Report) {
     }
     let looked = report.checked.len();
     let grave = report.findings.iter().filter(|finding| finding.severity > Severity::Info).count();
-    let clean = if grave == 0 { "nothing is wrong as far as could be seen; " } else { "" };
-    output::print(&format!("{clean}{looked} checks made"));
+    if grave == 0 {
+        output::print("nothing is wrong as far as could be seen");
+        let parts: BTreeSet<String> =
+            snapshot.partial.iter().map(|partial| partial.part.to_string()).collect();
+        if !parts.is_empty() {
+            let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
+            output::print(&format!(" (known in part only: {parts})"));
+        }
+        output::print("; ");
+    }
+    output::print(&format!("{looked} checks made"));
     if report.skipped.is_empty() {
         output::print("\n");
         return;

@@ -1,7 +1,8 @@
 //! Owns redaction: a snapshot that can be shown to strangers and still gives the same findings.
 //!
-//! Addresses of the node's uplinks keep their host bits and lose their network; two addresses of one
-//! network stay in one network. Addresses of Pods and Services are private already and stay.
+//! Addresses of the node's uplinks, and on `lo` those that are no loopback's, keep their host bits and
+//! lose their network; two addresses of one network stay in one network. Addresses of Pods and Services
+//! are private already and stay.
 //! What names the node (its name, short and long, its hardware addresses, its uplinks' addresses) goes
 //! from every text in every way it is written there ([`needles`]): within other words, in either case,
 //! as bytes in hexadecimal, inside other addresses.
@@ -234,6 +235,40 @@ mod tests {
         assert_eq!(routes[0].source, Some(own.address));
         let network = routes[0].to.unwrap();
         assert!(network.covers(own.address) && network.covers(routes[0].via[0]));
+    }
+
+    #[test]
+    fn addresses_on_lo_are_the_node_s_own_and_the_loopback_s_stay() {
+        let mut node = node();
+        let on = |scope: &str, text: &str| Address {
+            prefix: text.parse().unwrap(),
+            scope: scope.to_owned(),
+            flags: vec![],
+        };
+        let lo = Link {
+            name: "lo".to_owned(),
+            flags: vec!["LOOPBACK".to_owned()],
+            addresses: vec![
+                on("host", "127.0.0.1/8"),
+                on("host", "::1/128"),
+                on("global", "10.77.0.5/32"),
+                on("host", "192.0.2.9/32"),
+                on("global", "fd77::5/128"),
+            ],
+            ..Link::default()
+        };
+        let Part::Known(links) = &mut node.links else { panic!("links are known") };
+        links.push(lo);
+        node.agent = Part::Known(serde_json::json!({
+            "listen": "10.77.0.5:80 and 127.0.0.53:53", "bytes": "0a4d0005",
+        }));
+        let text = serde_json::to_string(&node.redacted(0x5eed).unwrap()).unwrap();
+        for gone in ["10.77.0.5", "192.0.2.9", "fd77::5", "0a4d0005"] {
+            assert!(!text.contains(gone), "{gone} in {text}");
+        }
+        for kept in ["127.0.0.1/8", "::1/128", "127.0.0.53:53"] {
+            assert!(text.contains(kept), "{kept} not in {text}");
+        }
     }
 
     #[test]

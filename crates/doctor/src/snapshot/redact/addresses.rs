@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::super::{Prefix, Snapshot};
+use super::super::{Address, Link, Prefix, Snapshot};
 use crate::owners;
 
 /// The first 16 bits of addresses of IPv6 that stand for others.
@@ -17,7 +17,7 @@ pub(crate) fn stands_for_another(address: IpAddr) -> bool {
     }
 }
 
-/// Networks of the uplinks, and what stands for addresses.
+/// Networks of the uplinks and addresses on `lo` that others use, and what stands for addresses.
 pub(super) struct Addresses {
     uplinks: Vec<Prefix>,
     salt: u64,
@@ -46,8 +46,9 @@ impl Addresses {
         let links = || snapshot.links.known().into_iter().flatten();
         let neighbours = || snapshot.neighbours.known().into_iter().flatten();
         let uplinks: Vec<Prefix> = links()
-            .filter(|link| !link.is_loopback() && !owners::is_pod_side_link(link))
-            .flat_map(|link| link.global_addresses().map(|address| address.prefix))
+            .filter(|link| !owners::is_pod_side_link(link))
+            .flat_map(|link| link.addresses.iter().filter(|address| is_own(link, address)))
+            .map(|address| address.prefix)
             .collect();
         let own = uplinks.iter().map(|uplink| uplink.address);
         let routes = snapshot.routes.known().into_iter().flatten();
@@ -210,6 +211,18 @@ impl Addresses {
                 Ipv6Addr::from_bits(net & mask | v6.to_bits() & !mask).into()
             }
         }
+    }
+}
+
+/// Whether an address is one that others know the node by. On `lo` its scope does not matter: an address
+/// of a router's or of a load balancer is there with any.
+fn is_own(link: &Link, address: &Address) -> bool {
+    if !link.is_loopback() {
+        return address.scope == "global";
+    }
+    match address.prefix.address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
     }
 }
 

@@ -194,6 +194,9 @@ fn a_dump_that_is_cut_off_is_diagnosed_as_far_as_it_goes_and_says_so() {
     let path = node.file("iptables-legacy-save", cut);
     let report = node.netkeep(&["doctor", "--from", &path, "-o", "json"]).expect_code(1).json();
     assert!(codes(&report).contains("duplicate-rules"), "{report:#}");
+    let skipped = report["skipped"].as_array().unwrap();
+    assert!(skipped.iter().any(|skip| skip["code"] == "invalid-object"), "{report:#}");
+    assert!(skipped.iter().all(|skip| skip["code"].is_string()), "{report:#}");
     let said = report["skipped"].to_string();
     assert!(said.contains("iptables-legacy-save line 1: table filter has no COMMIT"), "{said}");
     // and every other place to cut it at

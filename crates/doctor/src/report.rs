@@ -1,7 +1,7 @@
 //! Owns running all checks, and the report.
 
 use model::{Finding, FindingCode, Severity};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::checks::CHECKS;
 use crate::host::Host;
@@ -21,10 +21,20 @@ pub struct Report {
 /// A check that could not look, or a part of the input that was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// The check; nothing for a part of the input.
+    /// The check; nothing for a part of the input, which scripts read as `invalid-object`.
+    #[serde(serialize_with = "code_or_input")]
     pub code: Option<FindingCode>,
     /// Why.
     pub why: String,
+}
+
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde gives a reference to the field"
+)]
+fn code_or_input<S: Serializer>(code: &Option<FindingCode>, to: S) -> Result<S::Ok, S::Error> {
+    code.unwrap_or(FindingCode::InvalidObject).serialize(to)
 }
 
 impl Report {

@@ -1,9 +1,10 @@
-//! Owns `forward-drop`: the FORWARD chain drops what it does not know, and nothing before that
-//! accepts new packets of Pods.
+//! Owns `forward-drop`: a chain that forwarded packets pass drops what it does not know, and nothing
+//! before that accepts new packets of Pods; or it drops what only Pods send and receive.
 
+mod aimed;
 mod native;
 
-use model::{FindingCode, Severity};
+use model::{Finding, FindingCode, Severity};
 use xt::{Chain, Match, Policy, Rule, Target};
 
 use super::{Found, Outcome, need_rules};
@@ -18,29 +19,49 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         return Ok(Vec::new());
     }
     let mut findings = Vec::new();
-    for view in host.tables.iter().filter(|view| view.name() == "filter" && view.is_whole()) {
-        let Some(forward) = view.chain("FORWARD") else { continue };
-        let Some(end) = end(forward) else { continue };
-        if accepts_pods(view) {
-            continue;
+    for view in host.tables.iter().filter(|view| TABLES.contains(&view.name())) {
+        for chain in CHAINS.into_iter().filter_map(|name| view.chain(name)) {
+            findings.extend(unaccepted(view, chain).or_else(|| aimed::finding(host, view, chain)));
         }
-        findings.push(
-            Found::new(
-                FindingCode::ForwardDrop,
-                Severity::Error,
-                format!("{} FORWARD", view.place()),
-                format!("{end}, and no rule before that accepts new packets of Pods"),
-            )
-            .evidence(forward.rules.iter().map(|rule| view.show(forward, rule)))
-            .advice(
-                "packets between Pods of different nodes, and from Pods to the outside, are dropped; \
-                 the CNI should accept them (restart it), or set the policy: iptables -P FORWARD \
-                 ACCEPT",
-            ),
-        );
     }
     findings.extend(native::check(host));
     Ok(findings)
+}
+
+/// Tables of iptables that may drop, and chains of them that forwarded packets pass.
+const TABLES: [&str; 4] = ["raw", "mangle", "filter", "security"];
+const CHAINS: [&str; 3] = ["PREROUTING", "FORWARD", "POSTROUTING"];
+
+/// The end of a chain drops, and nothing before that accepts.
+fn unaccepted(view: &TableView<'_>, chain: &Chain) -> Option<Finding> {
+    if !view.is_whole() {
+        return None;
+    }
+    let end = end(chain)?;
+    if accepts_pods(view, &chain.name) {
+        return None;
+    }
+    let advice = match (view.name(), chain.name.as_str()) {
+        ("filter", "FORWARD") => {
+            "packets between Pods of different nodes, and from Pods to the outside, are dropped; the CNI \
+             should accept them (restart it), or set the policy: iptables -P FORWARD ACCEPT"
+                .to_owned()
+        }
+        (table, chain) => format!(
+            "all packets of Pods are dropped here, whatever other tables accept; delete the rule (-D), \
+             or set the policy: iptables -t {table} -P {chain} ACCEPT"
+        ),
+    };
+    Some(
+        Found::new(
+            FindingCode::ForwardDrop,
+            Severity::Error,
+            format!("{} {}", view.place(), chain.name),
+            format!("{end}, and no rule before that accepts new packets of Pods"),
+        )
+        .evidence(chain.rules.iter().map(|rule| view.show(chain, rule)))
+        .advice(advice),
+    )
 }
 
 /// Whether Pods of Kubernetes are likely on this node.
@@ -76,23 +97,26 @@ pub(super) fn has_pods(host: &Host<'_>) -> bool {
         .any(|owner| host.has_native(owner))
 }
 
-/// How the chain ends packets that nobody accepted, if it does.
-fn end(forward: &Chain) -> Option<String> {
-    let drops = |rule: &&Rule| matches!(rule.target, Some(Target::Drop | Target::Reject(_)));
-    if let Some(rule) = forward.rules.iter().find(|rule| ends_all(rule)) {
-        return drops(&rule).then(|| format!("rule {} takes every packet", rule.position));
-    }
-    (forward.kind.policy() == Some(Policy::Drop)).then(|| "the policy is DROP".to_owned())
+fn drops(rule: &Rule) -> bool {
+    matches!(rule.target, Some(Target::Drop | Target::Reject(_)))
 }
 
-/// Whether a rule that packets of FORWARD come to accepts new packets that may be of Pods.
-fn accepts_pods(view: &TableView<'_>) -> bool {
+/// How the chain ends packets that nobody accepted, if it does.
+fn end(chain: &Chain) -> Option<String> {
+    if let Some(rule) = chain.rules.iter().find(|rule| ends_all(rule)) {
+        return drops(rule).then(|| format!("rule {} takes every packet", rule.position));
+    }
+    (chain.kind.policy() == Some(Policy::Drop)).then(|| "the policy is DROP".to_owned())
+}
+
+/// Whether a rule that packets of a builtin chain come to accepts new packets that may be of Pods.
+fn accepts_pods(view: &TableView<'_>, builtin: &str) -> bool {
     view.chains().any(|(number, chain)| {
         // kube-proxy accepts only what it translated, and answers
         let owner = view.owner_of(number);
         owner != Owner::KubeProxy
             && owner != Owner::Kubelet
-            && view.is_reached_from(number, "FORWARD")
+            && view.is_reached_from(number, builtin)
             && chain.rules.iter().any(accepts)
     })
 }
@@ -101,7 +125,10 @@ fn accepts(rule: &Rule) -> bool {
     let of_containers = |name: Option<&xt::Iface>| {
         name.is_some_and(|name| {
             let name = name.0.as_str();
-            name.starts_with("docker") || name.starts_with("br-") || name.starts_with("virbr")
+            name == "lo"
+                || name.starts_with("docker")
+                || name.starts_with("br-")
+                || name.starts_with("virbr")
         })
     };
     let queue = rule.target.as_ref().is_some_and(|target| target.name() == "NFQUEUE");

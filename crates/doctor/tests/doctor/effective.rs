@@ -254,6 +254,89 @@ fn a_drop_that_comes_after_an_accept_of_iptables_is_found_however_it_is_written(
     }
 }
 
+/// What kube-proxy has everywhere, and in one table these lines.
+fn beside_kube_proxy(table: &str, lines: &str) -> String {
+    let chains = ":PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n";
+    let filter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+        :KUBE-FORWARD - [0:0]\n:FLANNEL-FWD - [0:0]\n{own}-A FORWARD -j KUBE-FORWARD\n\
+        -A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT\n\
+        -A FLANNEL-FWD -s 10.244.0.0/16 -j ACCEPT\nCOMMIT\n";
+    match table {
+        "filter" => filter.replace("{own}", lines),
+        table => format!("*{table}\n{chains}{lines}COMMIT\n{}", filter.replace("{own}", "")),
+    }
+}
+
+#[test]
+fn a_drop_of_all_packets_of_pods_is_found_in_every_table_that_they_pass() {
+    let broken = [
+        ("mangle", "-A FORWARD -j DROP\n"),
+        ("raw", "-A PREROUTING -j DROP\n"),
+        ("mangle", "-A POSTROUTING -j DROP\n"),
+        ("mangle", "-A PREROUTING -s 10.244.0.0/16 -j DROP\n"),
+        ("raw", "-A PREROUTING -d 10.244.0.0/16 -j DROP\n"),
+        ("mangle", ":FORWARD DROP [0:0]\n"),
+        ("filter", "-A FORWARD -i cni0 -j REJECT --reject-with icmp-port-unreachable\n"),
+        ("filter", "-A FORWARD -i eth0 -j ACCEPT\n-A FORWARD -i cni+ -j DROP\n"),
+    ];
+    for (table, lines) in broken {
+        let mut text = beside_kube_proxy(table, lines);
+        if lines.starts_with(':') {
+            text = text.replacen(":FORWARD ACCEPT [0:0]\n", "", 1);
+        }
+        for dump in ["iptables-nft-save", "iptables-legacy-save"] {
+            let files = [(dump, text.as_str()), ("ip-addr", LINKS)];
+            let found = found(&files, Code::ForwardDrop, Severity::Error);
+            assert_eq!(found.len(), 1, "{dump} {table} {lines}: {found:?}");
+        }
+    }
+    for (table, lines) in [
+        ("mangle", ""),
+        ("mangle", "-A FORWARD -j ACCEPT\n-A FORWARD -j DROP\n"),
+        ("mangle", "-A PREROUTING -s 203.0.113.0/24 -j DROP\n"),
+        ("mangle", "-A PREROUTING -i eth0 -s 10.0.0.0/8 -j DROP\n"),
+        ("raw", "-A PREROUTING -m rpfilter --invert -j DROP\n"),
+        ("raw", "-A PREROUTING -p tcp -m tcp --dport 111 -j DROP\n"),
+        ("filter", "-A FORWARD -i cni0 -m conntrack --ctstate INVALID -j DROP\n"),
+        ("filter", "-A FORWARD -i cni0 ! -s 10.244.1.0/24 -j DROP\n"),
+        ("filter", "-A FORWARD -j FLANNEL-FWD\n-A FORWARD -i cni0 -j DROP\n"),
+        ("filter", "-A FORWARD -s 10.244.1.7/32 -j DROP\n"),
+        ("filter", "-A FORWARD -i cali0123456789a -j DROP\n"),
+    ] {
+        let text = beside_kube_proxy(table, lines);
+        let files = [("iptables-nft-save", text.as_str()), ("ip-addr", LINKS)];
+        let found = found(&files, Code::ForwardDrop, Severity::Error);
+        assert!(found.is_empty(), "{table} {lines}: {found:?}");
+    }
+}
+
+#[test]
+fn a_native_chain_that_drops_all_is_found_at_every_hook_that_forwarded_packets_pass() {
+    let proxy = beside_kube_proxy("filter", "");
+    for (hook, rules, is_found) in [
+        ("prerouting", "drop", true),
+        ("postrouting", "drop", true),
+        ("forward", "drop", true),
+        ("prerouting", "iifname \"cni0\" drop", true),
+        ("prerouting", "accept", false),
+        ("prerouting", "fib saddr . iif oif missing drop", false),
+        ("prerouting", "iifname \"eth0\" ip saddr 10.0.0.0/8 drop", false),
+        ("input", "drop", false),
+    ] {
+        let text = format!(
+            "table ip foo {{\n\tchain c {{\n\t\ttype filter hook {hook} priority -300; policy accept;\n\
+             \t\t{rules}\n\t}}\n}}\n"
+        );
+        let files = [
+            ("iptables-nft-save", proxy.as_str()),
+            ("nft-list-ruleset", text.as_str()),
+            ("ip-addr", LINKS),
+        ];
+        let found = found(&files, Code::ForwardDrop, Severity::Error);
+        assert_eq!(found.len(), usize::from(is_found), "{hook} {rules}: {found:?}");
+    }
+}
+
 const LINKS: &str = "1: lo: <LOOPBACK,UP> mtu 65536 state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n\
     2: eth0: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.10/24 scope global eth0\n\
     3: eth1: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.11/24 scope global eth1\n\

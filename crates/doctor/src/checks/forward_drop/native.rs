@@ -41,27 +41,23 @@ fn finding(host: &Host<'_>, table: &NftTable, chain: &NftChain) -> Option<model:
         Some((_, Ends::Passes)) | None => None,
     };
     let before = &chain.rules[..taken.unwrap_or(chain.rules.len())];
-    let (message, evidence): (String, Vec<&NftRule>) = match end {
-        // the answers to what nobody accepts are not asked for
-        Some(end) if base.hook == "forward" || base.policy.as_deref() == Some("drop") => {
-            let mut seen = BTreeSet::from([chain.name.as_str()]);
-            if accepts(table, before, &mut seen) {
-                return None;
-            }
-            let why = "and no rule accepts new packets of Pods; what other tables accept does not \
-                       count, a drop is final";
-            (format!("{end}, {why}"), chain.rules.iter().collect())
+    let (message, evidence): (String, Vec<&NftRule>) = if let Some(end) = end {
+        let mut seen = BTreeSet::from([chain.name.as_str()]);
+        if accepts(table, before, &mut seen) {
+            return None;
         }
-        _ => {
-            let aimed: Vec<&NftRule> =
-                before.iter().filter(|rule| is_aimed_at_pods(host, rule)).collect();
-            if aimed.is_empty() || base.hook != "forward" {
-                return None;
-            }
-            let why = "it drops packets by what only Pods have; what other tables accept does not \
-                       count, a drop is final";
-            (why.to_owned(), aimed)
+        let why = "and no rule accepts new packets of Pods; what other tables accept does not count, a \
+                   drop is final";
+        (format!("{end}, {why}"), chain.rules.iter().collect())
+    } else {
+        let aimed: Vec<&NftRule> =
+            before.iter().filter(|rule| is_aimed_at_pods(host, rule)).collect();
+        if aimed.is_empty() {
+            return None;
         }
+        let why = "it drops packets by what only Pods have; what other tables accept does not count, a \
+                   drop is final";
+        (why.to_owned(), aimed)
     };
     Some(
         Found::new(FindingCode::ForwardDrop, Severity::Error, place.clone(), message)
@@ -162,6 +158,9 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 /// Links that Pods are behind, by the beginning of their names.
 const OF_PODS: [&str; 6] = ["cni0", "kube-bridge", "cbr0", "weave", "cali", "lxc"];
 
+/// Bridges that all Pods of a node are behind.
+pub(super) const BRIDGES: [&str; 4] = ["cni0", "kube-bridge", "cbr0", "weave"];
+
 /// Whether a rule drops and asks nothing but a link or a network that Pods have.
 fn is_aimed_at_pods(host: &Host<'_>, rule: &NftRule) -> bool {
     let drops = matches!(rule.verdict, Some(Verdict::Drop | Verdict::Reject));
@@ -186,8 +185,8 @@ fn is_aimed_at_pods(host: &Host<'_>, rule: &NftRule) -> bool {
     by_link || by_net
 }
 
-fn covers_pods(host: &Host<'_>, net: &crate::snapshot::Prefix) -> bool {
-    const BRIDGES: [&str; 4] = ["cni0", "kube-bridge", "cbr0", "weave"];
+/// Whether a network holds the addresses that the Pods' bridge has.
+pub(super) fn covers_pods(host: &Host<'_>, net: &crate::snapshot::Prefix) -> bool {
     let links = host.snapshot.links.known().into_iter().flatten();
     links
         .filter(|link| BRIDGES.contains(&link.name.as_str()))

@@ -1,7 +1,8 @@
 //! Owns `duplicate-rules`: chains as multisets. Rules that differ in the comment only are twins: what
 //! an earlier version left, or what a tool could not find again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use model::{FindingCode, Severity};
 use xt::{Chain, Match, Rule, Target, text};
@@ -32,9 +33,15 @@ fn finding(view: &TableView<'_>, chain: &Chain, groups: &[Group<'_>]) -> model::
     let total: usize = groups.iter().map(|group| group.rules.len()).sum();
     let extra = total - groups.len();
     let worst = groups.iter().map(|group| group.rules.len()).max().unwrap_or_default();
-    let severity = if worst >= MANY { Severity::Error } else { Severity::Warning };
+    // of a group the first rule of each comment differs from all before it
+    let twins: Vec<&Rule> = groups.iter().flat_map(Group::twins).collect();
+    let copies = extra - twins.len();
+    let severity = match (copies, worst) {
+        (0, _) => Severity::Info,
+        (_, MANY..) => Severity::Error,
+        _ => Severity::Warning,
+    };
     let owner = owners::of_rule(&chain.name, groups[0].rules[0]);
-    let twins = groups.iter().filter(|group| group.comments > 1).count();
     let mut message = format!(
         "{} in {} are {}: {} too many",
         count(total, "rule"),
@@ -42,10 +49,10 @@ fn finding(view: &TableView<'_>, chain: &Chain, groups: &[Group<'_>]) -> model::
         count(groups.len(), "different rule"),
         extra
     );
-    if twins > 0 {
-        message = format!("{message}; {} in the comment only", differ(twins));
+    if !twins.is_empty() {
+        message = format!("{message}; {} in the comment only", differ(twins.len()));
     }
-    Found::new(
+    let mut found = Found::new(
         FindingCode::DuplicateRules,
         severity,
         format!("{} {}", view.place(), chain.name),
@@ -58,15 +65,40 @@ fn finding(view: &TableView<'_>, chain: &Chain, groups: &[Group<'_>]) -> model::
             comments => format!(", with {comments} different comments"),
         };
         format!("{} x{}{comments}: {line}", view.place(), group.rules.len())
-    }))
-    .fixable()
-    .advice(format!(
+    }));
+    let mut advice = format!(
         "packets that come to {} walk through all of them; stop what adds them ({owner}; iptables \
-         1.8.10 in its image lies about -C), then remove the copies: netkeep sweep --duplicates \
-         --backend {}",
-        chain.name,
-        backend_word(view)
-    ))
+         1.8.10 in its image lies about -C), then remove the copies",
+        chain.name
+    );
+    if copies > 0 {
+        let _ = write!(advice, ": netkeep sweep --duplicates --backend {}", backend_word(view));
+        found = found.fixable();
+    }
+    if let Some(twin) = twins.first() {
+        let others = match twins.len() {
+            1 => "",
+            _ => ", and the others likewise",
+        };
+        let _ = write!(
+            advice,
+            "; a sweep keeps rules that differ in the comment: delete by hand what nobody needs, \
+             {}{others}",
+            deletion(view, chain, twin)
+        );
+    }
+    found.advice(advice)
+}
+
+/// The command that deletes a rule.
+fn deletion(view: &TableView<'_>, chain: &Chain, rule: &Rule) -> String {
+    let tool = match view.family {
+        xt::Family::V4 => "iptables",
+        xt::Family::V6 => "ip6tables",
+    };
+    let line = text::save_rule(&chain.name, rule);
+    let line = line.strip_prefix("-A").unwrap_or(&line);
+    format!("{tool}-{} -t {} -D{line}", backend_word(view), view.name())
 }
 
 fn differ(twins: usize) -> String {
@@ -86,6 +118,15 @@ pub(super) struct Group<'a> {
     pub(super) rules: Vec<&'a Rule>,
     /// How many different comments they have.
     pub(super) comments: usize,
+}
+
+impl<'a> Group<'a> {
+    /// The first rule of each comment but the first: too many, and no copies of any rule before them.
+    fn twins(&self) -> impl Iterator<Item = &'a Rule> {
+        let mut seen: BTreeSet<Vec<&'a str>> = BTreeSet::new();
+        let new = move |rule: &&'a Rule| seen.insert(rule.comments().collect());
+        self.rules.iter().copied().filter(new).skip(1)
+    }
 }
 
 /// The rules of a chain that are there more than once, in the order of the first one.
@@ -127,7 +168,7 @@ fn group<'a>(chain: &'a Chain, mut rules: Vec<&'a Rule>) -> Option<Group<'a>> {
         };
         rules.retain(beside);
     }
-    let comments: std::collections::BTreeSet<Vec<&str>> =
+    let comments: BTreeSet<Vec<&str>> =
         rules.iter().map(|rule| rule.comments().collect()).collect();
     (rules.len() > 1).then_some(Group { rules, comments: comments.len() })
 }

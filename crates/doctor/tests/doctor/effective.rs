@@ -337,6 +337,33 @@ fn a_native_chain_that_drops_all_is_found_at_every_hook_that_forwarded_packets_p
     }
 }
 
+#[test]
+fn rules_that_differ_in_the_comment_only_are_told_apart_from_copies() {
+    let rule = |comment: &str| format!("-A INPUT -m comment --comment {comment} -j ACCEPT\n");
+    let save = |rules: &[&str]| {
+        let lines: String = rules.iter().map(|comment| rule(comment)).collect();
+        format!("*filter\n:INPUT ACCEPT [0:0]\n{lines}COMMIT\n")
+    };
+    for (rules, severity, counts, sweeps, by_hand) in [
+        (&["a", "b"][..], Severity::Info, "1 too many; 1 differs in the comment only", false, true),
+        (&["a", "b", "c"], Severity::Info, "2 too many; 2 differ in the comment only", false, true),
+        (&["a", "a"], Severity::Warning, "1 too many", true, false),
+        (&["a", "a", "b", "b", "c"], Severity::Warning, "4 too many; 2 differ in the", true, true),
+    ] {
+        let report = doctor::run(&dumps::of_files(&[("iptables-nft-save", &save(rules))]));
+        let found = report.findings.iter().find(|found| found.code == Code::DuplicateRules);
+        let found = found.unwrap_or_else(|| panic!("{rules:?}: nothing"));
+        assert_eq!(found.severity, severity, "{rules:?}: {found:?}");
+        assert!(found.message.contains(counts), "{rules:?}: {found:?}");
+        let advises = |what: &str| found.advice.contains(what);
+        assert_eq!(advises("netkeep sweep --duplicates --backend nft"), sweeps, "{found:?}");
+        assert_eq!(found.fixable, sweeps, "{found:?}");
+        let by = if rules.len() == 5 { "b" } else { rules[1] };
+        let line = format!("iptables-nft -t filter -D{}", rule(by)[2..].trim_end());
+        assert_eq!(advises(&line), by_hand, "{line}: {found:?}");
+    }
+}
+
 const LINKS: &str = "1: lo: <LOOPBACK,UP> mtu 65536 state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n\
     2: eth0: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.10/24 scope global eth0\n\
     3: eth1: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.11/24 scope global eth1\n\

@@ -54,22 +54,23 @@ pub(super) fn is_tunnel(link: &Link) -> bool {
     by_kind || names.iter().any(|name| link.name.starts_with(name)) && link.is_up()
 }
 
-/// The rule that masquerades marked packets, if no rule before it clears the mark.
+/// The rule that masquerades marked packets, if no rule before it clears the mark. Others masquerade
+/// by other signs (kube-proxy of IPVS by a set) and say nothing of the mark.
 fn masquerades_marked(chain: &Chain) -> Option<&Rule> {
+    let mut only_marked = false;
     for rule in &chain.rules {
+        let mut marks = rule.matches.iter().filter_map(|found| match found {
+            Match::Mark(mark) => Some(mark),
+            _ => None,
+        });
         match &rule.target {
             // `--set-xmark 0x4000/0x0` turns the bit around that is known to be set
             Some(Target::Mark(_)) => return None,
-            Some(Target::Masquerade(_)) => {
-                let by_mark = rule.matches.iter().any(|found| match found {
-                    Match::Mark(mark) => matches!(mark.mark, Test::Is(_)),
-                    _ => false,
-                });
-                let marked_before = chain.rules.iter().any(|rule| {
-                    let asks = rule.matches.iter().any(|found| matches!(found, Match::Mark(_)));
-                    asks && rule.target == Some(Target::Return)
-                });
-                return (by_mark || marked_before).then_some(rule);
+            Some(Target::Return) => only_marked |= marks.next().is_some(),
+            Some(Target::Masquerade(_))
+                if only_marked || marks.any(|mark| matches!(mark.mark, Test::Is(_))) =>
+            {
+                return Some(rule);
             }
             _ => {}
         }

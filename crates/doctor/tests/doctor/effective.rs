@@ -364,6 +364,31 @@ fn rules_that_differ_in_the_comment_only_are_told_apart_from_copies() {
     }
 }
 
+#[test]
+fn only_a_masquerade_by_the_mark_asks_for_the_mark_to_be_cleared() {
+    let by_set =
+        "-A KUBE-POSTROUTING -m set --match-set KUBE-LOOP-BACK dst,dst,src -j MASQUERADE\n";
+    let unmarked = "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN\n";
+    let clear = "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0\n";
+    let all = "-A KUBE-POSTROUTING -j MASQUERADE\n";
+    let marked = "-A KUBE-POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE\n";
+    for (rules, is_found) in [
+        (vec![by_set, unmarked, clear, all], false),
+        (vec![by_set], false),
+        (vec![by_set, unmarked, all], true),
+        (vec![by_set, marked], true),
+    ] {
+        let text = format!(
+            "*nat\n:POSTROUTING ACCEPT [0:0]\n:KUBE-POSTROUTING - [0:0]\n\
+             -A POSTROUTING -j KUBE-POSTROUTING\n{}COMMIT\n",
+            rules.concat()
+        );
+        let files = [("iptables-nft-save", text.as_str()), ("ip-addr", LINKS)];
+        let found = found(&files, Code::MasqueradeWithoutMarkClear, Severity::Info);
+        assert_eq!(found.len(), usize::from(is_found), "{rules:?}: {found:?}");
+    }
+}
+
 const LINKS: &str = "1: lo: <LOOPBACK,UP> mtu 65536 state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n\
     2: eth0: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.10/24 scope global eth0\n\
     3: eth1: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.11/24 scope global eth1\n\

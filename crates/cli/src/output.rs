@@ -16,7 +16,8 @@ use model::{Finding, Severity};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-/// Prints text; control characters other than a line's end are spelled out.
+/// Prints text; control characters other than a line's end are spelled out, and so is what overrides the
+/// direction of writing.
 pub(crate) fn print(text: &str) {
     styled(&harmless(text));
 }
@@ -45,7 +46,8 @@ pub(crate) fn finish() -> io::Result<()> {
 }
 
 fn harmless(text: &str) -> Cow<'_, str> {
-    let harms = |letter: char| letter.is_control() && letter != '\n';
+    let turns = |letter: char| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let harms = |letter: char| letter.is_control() && letter != '\n' || turns(letter);
     if !text.contains(harms) {
         return text.into();
     }
@@ -140,6 +142,7 @@ mod tests {
     fn what_would_command_a_terminal_is_spelled_out() {
         assert_eq!(harmless("a\nb: ü"), "a\nb: ü");
         assert_eq!(harmless("\x1b[31m\u{9b}\r\0"), "\\u{1b}[31m\\u{9b}\\r\\u{0}");
+        assert_eq!(harmless("a\u{202e}b\u{2066}"), "a\\u{202e}b\\u{2066}");
     }
 
     #[test]

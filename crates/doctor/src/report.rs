@@ -90,10 +90,38 @@ pub fn run(snapshot: &Snapshot) -> Report {
         let why = format!("{}: {}", skip.place, skip.why);
         report.skipped.push(Skipped { code: None, why });
     }
+    for finding in &mut report.findings {
+        let texts = [&mut finding.subject, &mut finding.message, &mut finding.advice];
+        texts.into_iter().chain(&mut finding.evidence).for_each(spell_out);
+    }
+    report.skipped.iter_mut().for_each(|skip| spell_out(&mut skip.why));
     report.findings.sort_by(|a, b| {
         let rank = |finding: &Finding| std::cmp::Reverse(finding.severity);
         (rank(a), a.code, &a.subject, &a.message).cmp(&(rank(b), b.code, &b.subject, &b.message))
     });
     report.findings.dedup();
     report
+}
+
+/// Makes one line of what may hold texts of others: a comment with a line's end in it would write lines
+/// of its own, and one that turns the direction of writing would show another rule than there is.
+fn spell_out(text: &mut String) {
+    if !text.contains(forges) {
+        return;
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        if forges(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    *text = shown;
+}
+
+/// Control characters, ends of lines and paragraphs, and what overrides the direction of writing.
+fn forges(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }

@@ -389,6 +389,22 @@ fn only_a_masquerade_by_the_mark_asks_for_the_mark_to_be_cleared() {
     }
 }
 
+#[test]
+fn a_comment_writes_no_line_of_its_own_in_what_is_found() {
+    // as a rule of legacy iptables, and as nft shows it, can hold it
+    let rule = "-A INPUT -m comment --comment \"a\nb\u{202e}c\u{2066}\" -j ACCEPT";
+    let save =
+        format!("*filter\n:INPUT ACCEPT [0:0]\n{0}\n{0}\nCOMMIT\n", rule.replace('\n', "LINE"));
+    let mut snapshot = dumps::of_files(&[("iptables-nft-save", &save)]);
+    let json = serde_json::to_string(&snapshot).unwrap().replace("LINE", "\\n");
+    snapshot = serde_json::from_str(&json).unwrap();
+    let report = doctor::run(&snapshot);
+    let found = report.findings.iter().find(|found| found.code == Code::DuplicateRules).unwrap();
+    let forges = |text: &String| text.contains(['\n', '\u{202e}', '\u{2066}']);
+    assert!(!found.evidence.iter().any(forges), "{found:?}");
+    assert!(found.evidence[0].contains("a\\nb\\u{202e}c\\u{2066}"), "{found:?}");
+}
+
 const LINKS: &str = "1: lo: <LOOPBACK,UP> mtu 65536 state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n\
     2: eth0: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.10/24 scope global eth0\n\
     3: eth1: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.11/24 scope global eth1\n\

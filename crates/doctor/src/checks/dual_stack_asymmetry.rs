@@ -44,7 +44,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
                 Severity::Warning,
                 owner.as_str(),
                 format!(
-                    "{owner} translates packets of IPv4, and none of IPv6, though Pods have IPv6"
+                    "{owner} masquerades packets of IPv4, and none of IPv6, though Pods have IPv6"
                 ),
             )
             .evidence(of_pods.iter().take(4).cloned())

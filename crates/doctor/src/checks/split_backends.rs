@@ -87,7 +87,8 @@ fn one_system(
     nft: &BTreeMap<Owner, usize>,
 ) -> Finding {
     let mut evidence = counts(legacy, nft);
-    let conflicts = conflicts(host, family);
+    let conflicts =
+        if translates(host, family, owner) { conflicts(host, family) } else { Vec::new() };
     let stale = stale_half(host, family, owner);
     evidence.extend(conflicts.iter().cloned());
     evidence.extend(stale.iter().map(|(_, why)| why.clone()));
@@ -120,6 +121,15 @@ fn one_system(
         "packets meet both copies; remove the stale one: netkeep sweep --of {owner} --backend \
          {backend} (no tool of that backend is needed), and make {owner} use one backend"
     ))
+}
+
+/// Whether a system sends packets to other addresses: what differs in that is no fault of others.
+fn translates(host: &Host<'_>, family: Family, owner: Owner) -> bool {
+    let mut nat = host.tables.iter().filter(|v| v.family == family && v.name() == "nat");
+    nat.any(|view| {
+        let mut rules = view.rules_of(owner);
+        rules.any(|(_, rule)| rule.target.as_ref().map(Target::name) == Some("DNAT"))
+    })
 }
 
 /// Addresses that the two backends send to different places.

@@ -405,6 +405,51 @@ fn a_comment_writes_no_line_of_its_own_in_what_is_found() {
     assert!(found.evidence[0].contains("a\\nb\\u{202e}c\\u{2066}"), "{found:?}");
 }
 
+#[test]
+fn an_accept_of_every_state_before_the_policies_takes_their_packets() {
+    for (ask, is_found) in [
+        ("-m conntrack --ctstate RELATED,ESTABLISHED,NEW", true),
+        ("-m state --state NEW,RELATED,ESTABLISHED", true),
+        ("-m conntrack ! --ctstate INVALID", true),
+        ("-m conntrack --ctstate RELATED,ESTABLISHED", false),
+        ("-m conntrack --ctstate INVALID", false),
+        ("-m conntrack ! --ctstate NEW", false),
+        ("-p tcp -m tcp --dport 22 -m conntrack --ctstate RELATED,ESTABLISHED,NEW", false),
+    ] {
+        let text = format!(
+            "*filter\n:FORWARD ACCEPT [0:0]\n:KUBE-ROUTER-FORWARD - [0:0]\n:KUBE-POD-FW-A - [0:0]\n\
+             -A FORWARD {ask} -j ACCEPT\n-A FORWARD -j KUBE-ROUTER-FORWARD\n\
+             -A KUBE-ROUTER-FORWARD -d 10.244.1.5/32 -j KUBE-POD-FW-A\n\
+             -A KUBE-POD-FW-A -j REJECT\nCOMMIT\n"
+        );
+        let found = found(&[("iptables-nft-save", &text)], Code::MissingAnchor, Severity::Error);
+        let says = "no packet comes back from rule 1 of FORWARD";
+        assert_eq!(found.iter().any(|f| f.contains(says)), is_found, "{ask}: {found:?}");
+    }
+}
+
+#[test]
+fn what_differs_between_backends_is_told_of_the_system_that_translates() {
+    let save = |to: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n:KUBE-SEP-A - [0:0]\n\
+             -A PREROUTING -j KUBE-SERVICES\n\
+             -A KUBE-SERVICES -d 10.96.0.11/32 -p tcp -m tcp --dport 80 -j KUBE-SEP-A\n\
+             -A KUBE-SEP-A -p tcp -j DNAT --to-destination {to}:80\nCOMMIT\n\
+             *filter\n:OUTPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A OUTPUT -j KUBE-FIREWALL\n\
+             -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -j DROP\nCOMMIT\n"
+        )
+    };
+    let (legacy, nft) = (save("10.244.1.5"), save("10.244.1.6"));
+    let files = [("iptables-legacy-save", legacy.as_str()), ("iptables-nft-save", nft.as_str())];
+    let found = found(&files, Code::SplitBackends, Severity::Error);
+    let of = |owner: &str| found.iter().find(|f| f.starts_with(owner)).cloned().unwrap_or_default();
+    let translated = "1 address translated differently";
+    assert!(of("kube-proxy").contains(translated), "{found:?}");
+    assert!(of("kubelet").contains("a DROP of either is final"), "{found:?}");
+    assert!(!of("kubelet").contains(translated), "{found:?}");
+}
+
 const LINKS: &str = "1: lo: <LOOPBACK,UP> mtu 65536 state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n\
     2: eth0: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.10/24 scope global eth0\n\
     3: eth1: <BROADCAST,UP> mtu 1500 state UP\n    inet 192.0.2.11/24 scope global eth1\n\

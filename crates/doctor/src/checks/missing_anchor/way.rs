@@ -84,8 +84,32 @@ fn takes_all(view: &TableView<'_>, rule: &Rule) -> bool {
             let space = Space::of(rule);
             space.is_all() && keeps(view, next, &space)
         }
-        _ => ends_all(rule),
+        _ => ends_all(rule) || ends(rule) && asks_for_every_state(rule),
     }
+}
+
+/// Whether all that is asked is a state that every packet has which conntrack can place.
+fn asks_for_every_state(rule: &Rule) -> bool {
+    let every = |states: &Test<xt::CtStates>| {
+        let each = ["NEW", "ESTABLISHED", "RELATED"];
+        match states {
+            Test::Is(states) => each.iter().all(|state| states.has(state)),
+            Test::Not(states) => !each.iter().chain(&["UNTRACKED"]).any(|state| states.has(state)),
+        }
+    };
+    rule.selector.is_any()
+        && rule.matches.iter().all(|found| match found {
+            Match::Comment(_) | Match::Nfacct(_) => true,
+            Match::State(states) => every(states),
+            Match::Conntrack(test) => {
+                let only = xt::matches::Conntrack {
+                    state: test.state,
+                    ..xt::matches::Conntrack::default()
+                };
+                **test == only && test.state.as_ref().is_some_and(every)
+            }
+            _ => false,
+        })
 }
 
 /// Whether every packet of `space` that is sent into the chain of this name stays there.

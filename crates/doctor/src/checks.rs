@@ -47,7 +47,7 @@ mod wrong_order;
 
 use model::{Finding, FindingCode, Severity};
 
-use crate::host::Host;
+use crate::host::{Host, TableView};
 use crate::snapshot::Part;
 
 /// A check.
@@ -196,4 +196,28 @@ fn limited(mut findings: Vec<Finding>) -> Vec<Finding> {
 /// `1 rule`, `2 rules`
 fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// How tools and options call the backend of a table.
+fn backend_word(view: &TableView<'_>) -> &'static str {
+    match view.backend {
+        xt::Backend::Legacy => "legacy",
+        xt::Backend::NftCompat => "nft",
+    }
+}
+
+/// The tool that shows and changes a table, whatever the plain `iptables` of the node is.
+fn tool(view: &TableView<'_>) -> String {
+    let name = match view.family {
+        xt::Family::V4 => "iptables",
+        xt::Family::V6 => "ip6tables",
+    };
+    format!("{name}-{}", backend_word(view))
+}
+
+/// The command that deletes a rule: by its text, since numbers move.
+fn deletion(view: &TableView<'_>, chain: &xt::Chain, rule: &xt::Rule) -> String {
+    let line = xt::text::save_rule(&chain.name, rule);
+    let line = line.strip_prefix("-A").unwrap_or(&line);
+    format!("{} -t {} -D{line}", tool(view), view.name())
 }

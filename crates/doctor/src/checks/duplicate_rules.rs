@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use model::{FindingCode, Severity};
 use xt::{Chain, Match, Rule, Target, text};
 
-use super::{Found, Outcome, count, limited, need_rules};
+use super::{Found, Outcome, backend_word, count, deletion, limited, need_rules};
 use crate::host::{Host, Space, TableView};
 use crate::owners;
 
@@ -90,26 +90,8 @@ fn finding(view: &TableView<'_>, chain: &Chain, groups: &[Group<'_>]) -> model::
     found.advice(advice)
 }
 
-/// The command that deletes a rule.
-fn deletion(view: &TableView<'_>, chain: &Chain, rule: &Rule) -> String {
-    let tool = match view.family {
-        xt::Family::V4 => "iptables",
-        xt::Family::V6 => "ip6tables",
-    };
-    let line = text::save_rule(&chain.name, rule);
-    let line = line.strip_prefix("-A").unwrap_or(&line);
-    format!("{tool}-{} -t {} -D{line}", backend_word(view), view.name())
-}
-
 fn differ(twins: usize) -> String {
     if twins == 1 { "1 differs".to_owned() } else { format!("{twins} differ") }
-}
-
-fn backend_word(view: &TableView<'_>) -> &'static str {
-    match view.backend {
-        xt::Backend::Legacy => "legacy",
-        xt::Backend::NftCompat => "nft",
-    }
 }
 
 /// Rules of one chain that do the same.

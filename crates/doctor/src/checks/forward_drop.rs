@@ -49,7 +49,8 @@ fn unaccepted(view: &TableView<'_>, chain: &Chain) -> Option<Finding> {
         }
         (table, chain) => format!(
             "all packets of Pods are dropped here, whatever other tables accept; delete the rule (-D), \
-             or set the policy: iptables -t {table} -P {chain} ACCEPT"
+             or set the policy: {} -t {table} -P {chain} ACCEPT",
+            super::tool(view)
         ),
     };
     Some(

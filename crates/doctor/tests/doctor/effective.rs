@@ -311,6 +311,16 @@ fn a_drop_of_all_packets_of_pods_is_found_in_every_table_that_they_pass() {
 }
 
 #[test]
+fn the_advice_against_a_drop_names_the_tool_of_its_backend() {
+    let text = beside_kube_proxy("mangle", "-A PREROUTING -s 10.244.0.0/16 -j DROP\n");
+    let report =
+        doctor::run(&dumps::of_files(&[("iptables-legacy-save", &text), ("ip-addr", LINKS)]));
+    let found = report.findings.iter().find(|found| found.code == Code::ForwardDrop).unwrap();
+    let line = "iptables-legacy -t mangle -D PREROUTING -s 10.244.0.0/16 -j DROP";
+    assert!(found.advice.ends_with(line), "{found:?}");
+}
+
+#[test]
 fn a_native_chain_that_drops_all_is_found_at_every_hook_that_forwarded_packets_pass() {
     let proxy = beside_kube_proxy("filter", "");
     for (hook, rules, is_found) in [

@@ -8,6 +8,7 @@ use xt::{Chain, Iface, Net, Rule, Target};
 
 use super::native::{BRIDGES, covers_pods};
 use super::{Found, accepts, drops};
+use crate::checks::deletion;
 use crate::host::{Host, Space, TableView, ends_all};
 use crate::owners::Owner;
 use crate::snapshot::Prefix;
@@ -29,10 +30,8 @@ pub(super) fn finding(host: &Host<'_>, view: &TableView<'_>, chain: &Chain) -> O
             );
             let found = Found::new(FindingCode::ForwardDrop, Severity::Error, place, message);
             return Some(found.evidence([view.show(chain, rule)]).advice(format!(
-                "packets of Pods that are forwarded are dropped; delete the rule: iptables -t {} -D {} {}",
-                view.name(),
-                chain.name,
-                rule.position
+                "packets of Pods that are forwarded are dropped; delete the rule: {}",
+                deletion(view, chain, rule)
             )));
         }
         if rule.target.is_some() && !drops(rule) {

@@ -281,9 +281,16 @@ mod tests {
         repairs.taken.push(ForeignWrite { foreign, at: Instant::now() });
     }
 
+    /// What has become of each write; how long a repair took is another number each time.
     fn told(repairs: &Repairs) -> Vec<String> {
-        let told = repairs.findings().into_iter();
-        told.map(|finding| finding.message.split("; ").nth(1).unwrap().to_owned()).collect()
+        let standing = |finding: Finding| {
+            let (_, standing) = finding.message.split_once("; ").unwrap();
+            match standing.strip_suffix(" ms after the event") {
+                Some(took) => took.split(' ').next().unwrap().to_owned(),
+                None => standing.to_owned(),
+            }
+        };
+        repairs.findings().into_iter().map(standing).collect()
     }
 
     fn step(step: Step, repaired: usize) -> Settled {

@@ -17,6 +17,7 @@ pub mod diff;
 pub mod host;
 pub mod owners;
 mod pages;
+pub mod proc_net;
 mod report;
 pub mod snapshot;
 

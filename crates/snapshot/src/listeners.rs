@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use doctor::proc_net::{self, Socket};
 use doctor::snapshot::Listener;
 
 use crate::{Found, Limits};
@@ -48,37 +48,18 @@ pub(crate) fn read(limits: Limits) -> Result<Found<Vec<Listener>>, String> {
     Ok(Found { value: listeners, notes })
 }
 
-/// `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12345 …`
 fn take(line: &str, protocol: &str, listens: &str) -> Option<Numbered> {
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let [_, local, _, state, _, _, _, _, _, inode, ..] = words.as_slice() else { return None };
-    let (address, port) = local.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    if *state != listens || port == 0 {
+    let Socket { address, port, state, inode } = proc_net::socket(line)?;
+    if state != listens || port == 0 {
         return None;
     }
-    let address = address_of(address)?;
     let listener = Listener {
         protocol: protocol.to_owned(),
         address: (!address.is_unspecified()).then_some(address),
         port,
         process: None,
     };
-    Some((inode.parse().ok()?, listener))
-}
-
-/// Words of 32 bits, each printed as a number of this machine.
-fn address_of(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| Some(u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
-    match hex.len() {
-        8 => Some(Ipv4Addr::from_octets(word(0)?).into()),
-        32 => {
-            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
-            let octets = words.as_flattened().first_chunk().copied()?;
-            Some(Ipv6Addr::from_octets(octets).into())
-        }
-        _ => None,
-    }
+    Some((inode?, listener))
 }
 
 /// Names of the processes that have these sockets open, as far as this process may see.
@@ -126,7 +107,5 @@ mod tests {
         assert_eq!(listener.address, Some("127.0.0.1".parse().unwrap()));
         assert_eq!(take(&line, "tcp", "01"), None);
         assert_eq!(take("  sl  local_address rem_address st", "tcp", "0A"), None);
-        assert_eq!(address_of("00000000000000000000000000000000"), Some("::".parse().unwrap()));
-        assert_eq!(address_of("zz"), None);
     }
 }

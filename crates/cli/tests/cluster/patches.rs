@@ -87,17 +87,23 @@ fn a_refusal_that_stands_is_told_and_disturbs_no_mapping() {
         assert!(of(&scene, W2).len() <= 3, "{:?}", of(&scene, W2));
         standing.lift();
         // Another value is another question.
-        scene.api().edit("services", "default/web", |service| {
-            service["spec"]["ports"].as_array_mut().unwrap().pop();
-        });
-        scene.until(|| match scene.stage.published(W2) {
-            Some(entries) if entries.len() == 1 => Ok(()),
-            other => Err(format!("{other:?}")),
-        });
-        scene.stage.no_finding("publish-failed");
+        another_value_is_published(&scene);
         clients.stop();
         scene.stop();
     }
+}
+
+/// Lets the Pod that was refused have one mapping less, and waits until that is published.
+#[track_caller]
+fn another_value_is_published(scene: &Scene) {
+    scene.api().edit("services", "default/web", |service| {
+        service["spec"]["ports"].as_array_mut().unwrap().pop();
+    });
+    scene.until(|| match scene.stage.published(W2) {
+        Some(entries) if entries.len() == 1 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    scene.stage.no_finding("publish-failed");
 }
 
 #[test]
@@ -142,14 +148,7 @@ fn a_subresource_that_nobody_serves_is_told_and_disturbs_no_mapping() {
     scene.maps(&[W0, W2]);
     standing.lift();
     // Another value is another question; the same one is asked again after half a minute.
-    scene.api().edit("services", "default/web", |service| {
-        service["spec"]["ports"].as_array_mut().unwrap().pop();
-    });
-    scene.until(|| match scene.stage.published(W2) {
-        Some(entries) if entries.len() == 1 => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
-    scene.stage.no_finding("publish-failed");
+    another_value_is_published(&scene);
     clients.stop();
     scene.stop();
 }

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
+use doctor::proc_net::{self, Socket};
 use xt::Family;
 
 /// TCP ports with a listener, by family.
@@ -63,27 +64,8 @@ impl Listening {
 }
 
 fn listener(line: &str) -> Option<(IpAddr, u16)> {
-    let mut words = line.split_ascii_whitespace().skip(1);
-    let (address, port) = words.next()?.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    if words.nth(1)? != LISTENS || port == 0 {
-        return None;
-    }
-    Some((address_of(address)?, port))
-}
-
-/// Words of 32 bits, each printed as a number of this machine.
-fn address_of(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| Some(u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
-    match hex.len() {
-        8 => Some(Ipv4Addr::from_octets(word(0)?).into()),
-        32 => {
-            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
-            let octets = words.as_flattened().first_chunk().copied()?;
-            Some(Ipv6Addr::from_octets(octets).into())
-        }
-        _ => None,
-    }
+    let Socket { address, port, state, .. } = proc_net::socket(line)?;
+    (state == LISTENS && port != 0).then_some((address, port))
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 //! Invariants: no input makes it panic; nesting is bounded by the JSON reader (128 levels), values
 //! and their lengths by [`Limits`]. Positions are not told: nobody can open an API object at a line.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use model::{Object, ObjectKind};
@@ -16,8 +16,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use crate::convert::convert;
 use crate::fields::{At, Check, Fault};
-use crate::node::{Mapping, Node, Typing, Value};
+use crate::node::{Child, Mapping, Node, Typing, Value};
 use crate::problem::{ObjectName, Position, Problem};
+use crate::text::Text;
 use crate::{Limits, scalar};
 
 /// What the API server said of one object.
@@ -123,7 +124,7 @@ struct Tree<'l> {
 }
 
 impl Tree<'_> {
-    fn node<E: Error>(self, value: Value) -> Result<Node, E> {
+    fn node<'de, E: Error>(self, value: Value<'de>) -> Result<Node<'de>, E> {
         let seen = self.values.get() + 1;
         self.values.set(seen);
         if seen > self.limits.values {
@@ -136,68 +137,72 @@ impl Tree<'_> {
         Ok(Node { position: NOWHERE, value, height: 1, size: 1 })
     }
 
-    fn scalar<E: Error>(self, text: &str, typing: Typing) -> Result<Node, E> {
+    fn scalar<'de, E: Error>(self, text: Cow<'de, str>, typing: Typing) -> Result<Node<'de>, E> {
         if text.len() > self.limits.scalar_bytes {
             let (found, most) = (text.len(), self.limits.scalar_bytes);
             return Err(E::custom(format!(
                 "a value of {found} bytes is too long (at most {most}): {}",
-                scalar::shown(text)
+                scalar::shown(&text)
             )));
         }
-        self.node(Value::Scalar { text: text.into(), typing })
+        self.node(Value::Scalar { text, typing })
     }
 }
 
 impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Node;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    type Value = Node<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Node;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        self.scalar("null", Typing::Plain)
+    fn visit_unit<E: Error>(self) -> Result<Node<'de>, E> {
+        self.scalar("null".into(), Typing::Plain)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        self.scalar(if value { "true" } else { "false" }, Typing::Plain)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'de>, E> {
+        self.scalar(if value { "true" } else { "false" }.into(), Typing::Plain)
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        self.scalar(&value.to_string(), Typing::Plain)
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node<'de>, E> {
+        self.scalar(value.to_string().into(), Typing::Plain)
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        self.scalar(&value.to_string(), Typing::Plain)
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node<'de>, E> {
+        self.scalar(value.to_string().into(), Typing::Plain)
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node<'de>, E> {
         // `{:?}` keeps the point: 80.0 is no whole number in JSON for Kubernetes either
-        self.scalar(&format!("{value:?}"), Typing::Plain)
+        self.scalar(format!("{value:?}").into(), Typing::Plain)
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
-        self.scalar(value, Typing::String)
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Node<'de>, E> {
+        self.scalar(Cow::Borrowed(value), Typing::String)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Node<'de>, E> {
+        self.scalar(Cow::Owned(value.to_owned()), Typing::String)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node<'de>, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = access.next_element_seed(Tree { place: Place::Deeper, ..self })? {
-            items.push(Rc::new(item));
+            items.push(Child::Own(item));
         }
         self.node(Value::Sequence(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut entries = Mapping::new();
-        while let Some(key) = access.next_key::<Box<str>>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node<'de>, A::Error> {
+        let mut entries = Vec::with_capacity(Mapping::USUAL);
+        while let Some(key) = access.next_key_seed(Text)? {
             if self.place.is_left_out(&key) {
                 access.next_value::<IgnoredAny>()?;
                 continue;
@@ -205,9 +210,9 @@ impl<'de> Visitor<'de> for Tree<'_> {
             let below = Tree { place: self.place.below(&key), ..self };
             let value = access.next_value_seed(below)?;
             // of a key that is there twice the last counts, as for the API server
-            entries.insert(key, Rc::new(value));
+            entries.push((key, Child::Own(value)));
         }
-        self.node(Value::Mapping(entries))
+        self.node(Value::Mapping(Mapping::of_last(entries)))
     }
 }
 

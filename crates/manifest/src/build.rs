@@ -4,8 +4,10 @@
 //! size costs the memory of its largest entry. Depth, values, anchors and aliases are counted while
 //! the trees grow; nothing here recurses.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Tag}
 use crate::chars::Chars;
 use crate::convert::{Converter, ListHead};
 use crate::fields::Fault;
-use crate::node::{Mapping, Node, Typing, Value};
+use crate::node::{Child, Mapping, Typing, Value};
 use crate::problem::{Position, Problem};
 use crate::scalar::shown;
 use crate::{Found, Limits, Summary};
@@ -88,6 +90,12 @@ fn position(marker: &granit_parser::Marker) -> Position {
     Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
+/// A value of a YAML document. Each is shared: an alias or a merge may take it elsewhere.
+type Node = crate::node::Node<'static>;
+
+/// The entries of a mapping that has not ended, by key.
+type Entries = BTreeMap<Cow<'static, str>, Child<'static>>;
+
 /// A collection that has begun and not ended.
 struct Frame {
     position: Position,
@@ -99,7 +107,7 @@ struct Frame {
 
 enum Open {
     Sequence {
-        items: Vec<Rc<Node>>,
+        items: Vec<Child<'static>>,
         seen: usize,
     },
     /// The `items` of a List: entries are handed on, not kept.
@@ -107,7 +115,7 @@ enum Open {
         seen: usize,
     },
     Mapping {
-        entries: Mapping,
+        entries: Entries,
         merges: Vec<Rc<Node>>,
         key: Option<Key>,
     },
@@ -115,7 +123,7 @@ enum Open {
 
 /// The key whose value comes next.
 enum Key {
-    Named(Box<str>),
+    Named(Cow<'static, str>),
     /// `<<`
     Merge,
     /// A key that cannot be; its value is dropped.
@@ -170,7 +178,7 @@ impl<'s> Builder<'s> {
                 return self.begin(open, position, anchor);
             }
             Event::MappingStart(_, anchor, _) => {
-                let open = Open::Mapping { entries: Mapping::new(), merges: Vec::new(), key: None };
+                let open = Open::Mapping { entries: Entries::new(), merges: Vec::new(), key: None };
                 return self.begin(open, position, anchor);
             }
             Event::SequenceEnd | Event::MappingEnd => return self.end(),
@@ -230,7 +238,7 @@ impl<'s> Builder<'s> {
         } else {
             text
         };
-        let value = Value::Scalar { text: text.into(), typing };
+        let value = Value::Scalar { text: text.to_owned().into(), typing };
         self.complete(Node { position, value, height: 1, size: 1 }, anchor)
     }
 
@@ -275,17 +283,17 @@ impl<'s> Builder<'s> {
                         self.count_aliased(merge.size, position)?;
                     }
                 }
-                Value::Mapping(entries)
+                Value::Mapping(Mapping::of_sorted(entries.into_iter().collect()))
             }
         };
         self.complete(Node { position, value, height, size }, anchor)
     }
 
     /// `<<: *a` and `<<: [*a, *b]`: adds what is not there; the first to say it counts.
-    fn merge(&mut self, from: &Rc<Node>, into: &mut Mapping) {
-        let sources: &[Rc<Node>] = match &from.value {
-            Value::Sequence(sources) => sources,
-            _ => std::slice::from_ref(from),
+    fn merge(&mut self, from: &Rc<Node>, into: &mut Entries) {
+        let sources: Vec<&Node> = match &from.value {
+            Value::Sequence(sources) => sources.iter().map(Deref::deref).collect(),
+            _ => vec![from],
         };
         for source in sources {
             let Value::Mapping(entries) = &source.value else {
@@ -293,8 +301,9 @@ impl<'s> Builder<'s> {
                 self.fault(source.position, message);
                 continue;
             };
-            for (key, value) in entries {
-                into.entry(key.clone()).or_insert_with(|| Rc::clone(value));
+            for (key, value) in entries.iter() {
+                // All are shared: nothing is copied.
+                into.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
     }
@@ -327,7 +336,7 @@ impl<'s> Builder<'s> {
             Open::Sequence { items, seen } => {
                 *seen += 1;
                 if keep {
-                    items.push(node);
+                    items.push(Child::Shared(node));
                 }
             }
             Open::Items { seen } => {
@@ -339,7 +348,7 @@ impl<'s> Builder<'s> {
             Open::Mapping { entries, merges, key } => match key.take() {
                 None => self.key(&node),
                 Some(Key::Named(name)) if keep => {
-                    entries.insert(name, node);
+                    entries.insert(name, Child::Shared(node));
                 }
                 Some(Key::Merge) if keep => merges.push(node),
                 Some(_) => {}
@@ -353,7 +362,9 @@ impl<'s> Builder<'s> {
         self.values = 0;
         let faults = std::mem::take(&mut self.item_faults);
         let head = match self.frames.first().map(|frame| &frame.open) {
-            Some(Open::Mapping { entries, .. }) => ListHead::of(entries),
+            Some(Open::Mapping { entries, .. }) => {
+                ListHead::of(|key| entries.get(key).map(Deref::deref))
+            }
             _ => ListHead::default(),
         };
         self.converter.item(node, faults, &head)
@@ -366,7 +377,7 @@ impl<'s> Builder<'s> {
             Value::Scalar { text, .. } => {
                 let known = matches!(
                     self.frames.last().map(|frame| &frame.open),
-                    Some(Open::Mapping { entries, .. }) if entries.contains_key(text)
+                    Some(Open::Mapping { entries, .. }) if entries.contains_key(&**text)
                 );
                 if known {
                     let message = format!("the key {} is there twice", shown(text));

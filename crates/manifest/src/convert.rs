@@ -12,7 +12,7 @@ use model::{Object, ObjectKind};
 
 use crate::build::Fatal;
 use crate::fields::{At, Check, Fault};
-use crate::node::{Mapping, Node, Value};
+use crate::node::{Node, Value};
 use crate::problem::{ObjectName, Problem};
 use crate::{Found, Limits, Summary};
 
@@ -24,8 +24,9 @@ pub(crate) struct ListHead {
 }
 
 impl ListHead {
-    pub(crate) fn of(root: &Mapping) -> Self {
-        let text = |key: &str| root.get(key).and_then(|node| node.as_str()).map(Into::into);
+    /// `entry`: what the List has under a key.
+    pub(crate) fn of<'n, 't: 'n>(entry: impl Fn(&str) -> Option<&'n Node<'t>>) -> Self {
+        let text = |key: &str| entry(key).and_then(Node::as_str).map(Into::into);
         Self { api_version: text("apiVersion"), kind: text("kind") }
     }
 
@@ -42,7 +43,7 @@ pub(crate) struct Converter<'s> {
     sink: &'s mut dyn FnMut(Found),
     pub(crate) summary: Summary,
     /// Entries without a kind of a List that has not said its kind yet.
-    waiting: Vec<(Rc<Node>, Vec<Fault>)>,
+    waiting: Vec<(Rc<Node<'static>>, Vec<Fault>)>,
     waiting_values: usize,
 }
 
@@ -55,7 +56,7 @@ impl<'s> Converter<'s> {
     /// One entry of the document's `items`.
     pub(crate) fn item(
         &mut self,
-        node: &Rc<Node>,
+        node: &Rc<Node<'static>>,
         faults: Vec<Fault>,
         head: &ListHead,
     ) -> Result<(), Fatal> {
@@ -78,15 +79,15 @@ impl<'s> Converter<'s> {
     }
 
     /// A document has ended. Its `items`, if it has any, came before.
-    pub(crate) fn document(&mut self, root: &Rc<Node>, faults: Vec<Fault>) {
+    pub(crate) fn document(&mut self, root: &Node<'_>, faults: Vec<Fault>) {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_values = 0;
         if root.is_null() {
             return;
         }
         self.summary.documents += 1;
-        if let Value::Mapping(entries) = &root.value {
-            let head = ListHead::of(entries);
+        if matches!(root.value, Value::Mapping(_)) {
+            let head = ListHead::of(|key| root.get(key));
             for (node, faults) in waiting {
                 self.object(&node, faults, &head);
             }
@@ -94,7 +95,7 @@ impl<'s> Converter<'s> {
         self.object(root, faults, &ListHead::default());
     }
 
-    fn object(&mut self, node: &Node, mut faults: Vec<Fault>, list: &ListHead) {
+    fn object(&mut self, node: &Node<'_>, mut faults: Vec<Fault>, list: &ListHead) {
         let at = At::root(node);
         let mut check = Check::default();
         let kind = Self::kind(&at, list, &mut check);

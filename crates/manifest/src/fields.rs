@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::object::Labels;
 
-use crate::node::{Node, Value};
+use crate::node::{Child, Node, Value};
 use crate::problem::Position;
 use crate::scalar::{self, Scalar};
 
@@ -59,7 +59,7 @@ impl Check {
 
 /// A value and the way to it.
 pub(crate) struct At<'n> {
-    pub(crate) node: &'n Node,
+    pub(crate) node: &'n Node<'n>,
     step: Step<'n>,
     up: Option<&'n At<'n>>,
 }
@@ -71,7 +71,7 @@ enum Step<'n> {
 }
 
 impl<'n> At<'n> {
-    pub(crate) fn root(node: &'n Node) -> Self {
+    pub(crate) fn root(node: &'n Node<'n>) -> Self {
         Self { node, step: Step::Root, up: None }
     }
 
@@ -117,8 +117,8 @@ impl<'n> At<'n> {
 
     /// The entries of a list.
     pub(crate) fn entries(&self) -> impl Iterator<Item = At<'_>> {
-        let items = match &self.node.value {
-            Value::Sequence(items) => items.as_slice(),
+        let items: &[Child<'_>] = match &self.node.value {
+            Value::Sequence(items) => items,
             _ => &[],
         };
         items.iter().enumerate().map(|(index, node)| At {
@@ -180,12 +180,12 @@ impl<'n> At<'n> {
         let mut labels = BTreeMap::new();
         let Some(at) = self.mapping(key, check) else { return labels };
         let Value::Mapping(entries) = &at.node.value else { return labels };
-        for (key, node) in entries {
+        for (key, node) in entries.iter() {
             let entry = At { node, step: Step::Key(key), up: Some(&at) };
             // the API reads null as the empty string here
             let value = if node.is_null() { Some("") } else { entry.text(check) };
             if let Some(value) = value {
-                labels.insert(key.clone(), value.into());
+                labels.insert((&**key).into(), value.into());
             }
         }
         labels

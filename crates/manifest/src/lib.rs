@@ -22,6 +22,7 @@ mod node;
 mod problem;
 mod quick;
 mod scalar;
+mod text;
 
 use std::io::Read;
 

@@ -6,15 +6,16 @@
 //!
 //! Invariant: what is answered is what the long way finds, but for positions (all are 1:1).
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::convert::Converter;
-use crate::node::{Mapping, Node, Typing, Value};
+use crate::node::{Child, Mapping, Node, Typing, Value};
 use crate::problem::Position;
+use crate::text::Text;
 use crate::{Found, Limits, Parsed};
 
 /// Larger files are streamed: their trees would take memory.
@@ -42,7 +43,7 @@ pub fn quick(bytes: &[u8], limits: &Limits) -> Option<Parsed> {
     let mut objects: Vec<Found> = Vec::new();
     let mut sink = |found| objects.push(found);
     let mut converter = Converter::new("".into(), limits, &mut sink);
-    converter.document(&Rc::new(root), Vec::new());
+    converter.document(&root, Vec::new());
     let summary = converter.summary;
     let good = summary.invalid.is_empty() && summary.unlisted == 0;
     (good && summary.syntax.is_none()).then_some(Parsed { objects, summary })
@@ -67,7 +68,7 @@ struct Tree<'l> {
 }
 
 impl Tree<'_> {
-    fn node<E: Error>(self, value: Value) -> Result<Node, E> {
+    fn node<'de, E: Error>(self, value: Value<'de>) -> Result<Node<'de>, E> {
         self.values.set(self.values.get() + 1);
         if self.values.get() > self.limits.values {
             return Err(E::custom("too many values"));
@@ -75,84 +76,86 @@ impl Tree<'_> {
         let (height, size) = match &value {
             Value::Scalar { .. } => (0, 1),
             Value::Sequence(items) => below(items.iter()),
-            Value::Mapping(entries) => below(entries.values()),
+            Value::Mapping(entries) => below(entries.iter().map(|(_, value)| value)),
         };
         let position = Position { line: 1, column: 1 };
         Ok(Node { position, value, height: height + 1, size })
     }
 
-    fn scalar<E: Error>(self, text: &str, typing: Typing) -> Result<Node, E> {
+    fn scalar<'de, E: Error>(self, text: Cow<'de, str>, typing: Typing) -> Result<Node<'de>, E> {
         if text.len() > self.limits.scalar_bytes {
             return Err(E::custom("too long a value"));
         }
-        self.node(Value::Scalar { text: text.into(), typing })
+        self.node(Value::Scalar { text, typing })
     }
 }
 
 /// Levels below, and values with this one.
-fn below<'n>(nodes: impl Iterator<Item = &'n Rc<Node>>) -> (usize, usize) {
+fn below<'n, 't: 'n>(nodes: impl Iterator<Item = &'n Child<'t>>) -> (usize, usize) {
     nodes.fold((0, 1), |(height, size), node| (height.max(node.height), size + node.size))
 }
 
 impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Node;
+    type Value = Node<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Node;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        self.scalar("null", Typing::Plain)
+    fn visit_unit<E: Error>(self) -> Result<Node<'de>, E> {
+        self.scalar("null".into(), Typing::Plain)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        self.scalar(if value { "true" } else { "false" }, Typing::Plain)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'de>, E> {
+        self.scalar(if value { "true" } else { "false" }.into(), Typing::Plain)
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        self.scalar(&value.to_string(), Typing::Plain)
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node<'de>, E> {
+        self.scalar(value.to_string().into(), Typing::Plain)
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        self.scalar(&value.to_string(), Typing::Plain)
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node<'de>, E> {
+        self.scalar(value.to_string().into(), Typing::Plain)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Node<'de>, E> {
         // How it was spelled decides what it is.
         Err(E::custom("not a whole number"))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
-        self.scalar(value, Typing::String)
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Node<'de>, E> {
+        self.scalar(Cow::Borrowed(value), Typing::String)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Node<'de>, E> {
+        self.scalar(Cow::Owned(value.to_owned()), Typing::String)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node<'de>, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = access.next_element_seed(self)? {
-            items.push(Rc::new(item));
+            items.push(Child::Own(item));
         }
         self.node(Value::Sequence(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut entries = Mapping::new();
-        while let Some(key) = access.next_key::<Box<str>>()? {
-            if key.len() > KEY_MAX || &*key == "<<" {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node<'de>, A::Error> {
+        let mut entries = Vec::with_capacity(Mapping::USUAL);
+        while let Some(key) = access.next_key_seed(Text)? {
+            if key.len() > KEY_MAX || key == "<<" {
                 return Err(A::Error::custom("not a plain key"));
             }
-            let value = Rc::new(access.next_value_seed(self)?);
-            if entries.insert(key, value).is_some() {
-                return Err(A::Error::custom("a key twice"));
-            }
+            entries.push((key, Child::Own(access.next_value_seed(self)?)));
         }
+        let entries = Mapping::of_unique(entries).ok_or_else(|| A::Error::custom("a key twice"))?;
         self.node(Value::Mapping(entries))
     }
 }

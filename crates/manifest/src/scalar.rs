@@ -3,6 +3,8 @@
 //! kubectl and the API server read YAML 1.1 (through sigs.k8s.io/yaml, a go-yaml v2): `yes`, `on`
 //! and `y` are booleans, `0x50` and `010` are numbers, `1_000` is one thousand.
 
+use std::borrow::Cow;
+
 use crate::node::Typing;
 
 /// What a scalar is.
@@ -46,11 +48,12 @@ fn number(text: &str) -> Option<Scalar> {
     if text.len() > 64 {
         return None;
     }
-    let digits = text.replace('_', "");
+    let digits: Cow<'_, str> =
+        if text.contains('_') { text.replace('_', "").into() } else { text.into() };
     let (negative, body) = match digits.as_bytes().first()? {
         b'-' => (true, &digits[1..]),
         b'+' => (false, &digits[1..]),
-        _ => (false, digits.as_str()),
+        _ => (false, &*digits),
     };
     if body.starts_with(['+', '-']) {
         return None;

@@ -124,7 +124,7 @@ struct Tree<'l> {
 }
 
 impl Tree<'_> {
-    fn node<'de, E: Error>(self, value: Value<'de>) -> Result<Node<'de>, E> {
+    fn node<E: Error>(self, value: Value<'_>) -> Result<Node<'_>, E> {
         let seen = self.values.get() + 1;
         self.values.set(seen);
         if seen > self.limits.values {
@@ -137,7 +137,7 @@ impl Tree<'_> {
         Ok(Node { position: NOWHERE, value, height: 1, size: 1 })
     }
 
-    fn scalar<'de, E: Error>(self, text: Cow<'de, str>, typing: Typing) -> Result<Node<'de>, E> {
+    fn scalar<E: Error>(self, text: Cow<'_, str>, typing: Typing) -> Result<Node<'_>, E> {
         if text.len() > self.limits.scalar_bytes {
             let (found, most) = (text.len(), self.limits.scalar_bytes);
             return Err(E::custom(format!(

@@ -68,7 +68,7 @@ struct Tree<'l> {
 }
 
 impl Tree<'_> {
-    fn node<'de, E: Error>(self, value: Value<'de>) -> Result<Node<'de>, E> {
+    fn node<E: Error>(self, value: Value<'_>) -> Result<Node<'_>, E> {
         self.values.set(self.values.get() + 1);
         if self.values.get() > self.limits.values {
             return Err(E::custom("too many values"));
@@ -82,7 +82,7 @@ impl Tree<'_> {
         Ok(Node { position, value, height: height + 1, size })
     }
 
-    fn scalar<'de, E: Error>(self, text: Cow<'de, str>, typing: Typing) -> Result<Node<'de>, E> {
+    fn scalar<E: Error>(self, text: Cow<'_, str>, typing: Typing) -> Result<Node<'_>, E> {
         if text.len() > self.limits.scalar_bytes {
             return Err(E::custom("too long a value"));
         }

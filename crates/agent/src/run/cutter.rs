@@ -1,7 +1,7 @@
 //! The cutter's thread: ends flows that conntrack remembers and no mapping stands for any more.
 //!
 //! A walk over the conntrack table costs what the table is large, so it is never on the way of a
-//! change to the kernel: jobs that wait are done in one walk.
+//! change to the kernel: it gives way to a burst of them, and jobs that wait are done in one walk.
 
 use std::io;
 use std::sync::mpsc::{self, Sender};
@@ -11,6 +11,7 @@ use apply::journal::StaleFlows;
 use drivers::flows::{Cutter, Route};
 use model::{NodePort, Protocol};
 
+use super::inbox::Patience;
 use super::{Agent, Inbox, Input, priority};
 use crate::failpoint;
 use crate::keeper::told;
@@ -57,6 +58,7 @@ pub(super) fn start(inbox: Inbox<Agent>) -> io::Result<Sender<Job>> {
         priority::behind();
         let mut cutter = Cutter::new();
         while let Ok(mut job) = receiver.recv() {
+            inbox.give_way(Patience::begin());
             loop {
                 while let Ok(other) = receiver.try_recv() {
                     job.join(other);

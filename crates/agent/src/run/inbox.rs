@@ -27,6 +27,23 @@ pub(super) trait Actor: Send + 'static {
     fn next_wake(&self) -> Instant;
 }
 
+/// How long a thread's work gives way to an actor that is busy. Where processors are few, what is done
+/// after a thousand changes takes as much of them as the changes.
+const GIVE_WAY: Duration = Duration::from_millis(100);
+/// How often it is looked whether the actor still is.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// How long one piece of work still gives way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience(Instant);
+
+impl Patience {
+    /// Of work that begins now.
+    pub(super) fn begin() -> Self {
+        Self(Instant::now() + GIVE_WAY)
+    }
+}
+
 /// The way to an actor; clones lead to the same.
 pub(super) struct Inbox<A: Actor>(Arc<Shared<A>>);
 
@@ -120,9 +137,16 @@ impl<A: Actor> Inbox<A> {
         true
     }
 
+    /// Waits while the actor is at work, as far as the patience goes.
+    pub(super) fn give_way(&self, patience: Patience) {
+        while self.is_busy() && Instant::now() < patience.0 {
+            std::thread::sleep(GLANCE);
+        }
+    }
+
     /// Whether the actor is at work or will be at once. A hint for those who come after it: it may
     /// have changed by the time that it is read.
-    pub(super) fn is_busy(&self) -> bool {
+    fn is_busy(&self) -> bool {
         // In this order: a turn begins before its inputs leave the queue.
         !self.is_empty() || self.0.turns.load(Ordering::Relaxed) > 0
     }

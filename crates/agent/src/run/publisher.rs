@@ -3,7 +3,7 @@
 //! With the API as the source they go to the objects themselves, by the API's own publisher.
 //!
 //! Invariants: nothing is published that the journal on the disk does not know; a burst of changes
-//! comes first, but no publication waits longer for it than [`GIVE_WAY`].
+//! comes first, but no publication waits for it any longer than its [`Patience`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use super::inbox::Patience;
 use super::{Agent, Inbox, Input, priority};
 use crate::failpoint;
 use crate::keeper::{PodName, told};
@@ -30,12 +31,6 @@ pub(super) enum Outlet {
 const RETRY: Duration = Duration::from_secs(5);
 /// Of so many files that cannot be written it is said so at once.
 const TOLD_MAX: usize = 20;
-
-/// How long the files of one job give way to an actor that is busy. Where processors are few, writing a
-/// thousand files takes as much of them as the thousand changes.
-const GIVE_WAY: Duration = Duration::from_millis(100);
-/// How often it is looked whether the actor still is.
-const GLANCE: Duration = Duration::from_millis(1);
 
 /// What the publisher is told.
 #[derive(Debug)]
@@ -150,15 +145,15 @@ impl Thread {
     }
 
     fn publish(&mut self, patches: Vec<(PodRef, Patch)>) {
-        let give_way_until = Instant::now() + GIVE_WAY;
-        self.give_way(give_way_until);
+        let patience = Patience::begin();
+        self.give_way(patience);
         // Opened anew each time: another file may have taken its place, or somebody removed it.
         let sync = |path: &PathBuf| File::open(path)?.sync_data();
         let synced = self.journal.as_ref().map_or(Ok(()), sync);
         self.unsynced = synced.err().map(|error| format!("cannot sync the journal: {error}"));
         failpoint::hit("publish:journal-synced");
         for (pod, patch) in patches {
-            self.give_way(give_way_until);
+            self.give_way(patience);
             let publisher = match &mut self.outlet {
                 Outlet::Files(publisher) => publisher,
                 Outlet::Api(publisher) => {
@@ -183,10 +178,9 @@ impl Thread {
     }
 
     /// Waits while the actor is busy. The API's publisher has its own thread, and its own pace.
-    fn give_way(&self, until: Instant) {
-        let files = matches!(self.outlet, Outlet::Files(_));
-        while files && self.inbox.is_busy() && Instant::now() < until {
-            std::thread::sleep(GLANCE);
+    fn give_way(&self, patience: Patience) {
+        if matches!(self.outlet, Outlet::Files(_)) {
+            self.inbox.give_way(patience);
         }
     }
 

@@ -22,11 +22,12 @@ use crate::product;
 const TO_ONE: f64 = 1.1;
 const TO_ONE_RULE: f64 = 1.2;
 /// G10: packets of an established flow, as a share of those of the same flow on a node without
-/// netkeep: beside the mappings where the node tracks connections (ADR 5), through one of them where
-/// one plain DNAT rule leads (ADR 10).
+/// netkeep: past the mappings on a node that masquerades as every node of Kubernetes does, and through
+/// one of them where one plain DNAT rule leads (ADR 10).
 const ESTABLISHED: f64 = 0.95;
 const BESIDE: &str = "netkeep, to the Pod";
-const TRACKED: &str = "no netkeep, to the Pod";
+const NODE: &str = "no netkeep, to the Pod";
+const TRACKED: &str = "tracked, no NAT, to the Pod";
 const UNTRACKED: &str = "not tracked, to the Pod";
 const ONE_RULE: &str = "one legacy rule";
 
@@ -42,8 +43,11 @@ const POD_PORT: u16 = 8080;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Via {
     Nobody,
-    /// Nobody, on a node that tracks connections, as kube-proxy and network plugins make it.
+    /// Nobody, on a node that tracks connections.
     NobodyTracked,
+    /// Nobody, on a node that masquerades what Pods send to the outside, as kube-proxy and network
+    /// plugins make it.
+    NobodyOnNode,
     Floor,
     Product,
     /// Nobody, on such a node with all of the product's mappings.
@@ -88,15 +92,16 @@ pub(crate) fn established(args: &Args) -> Result<Outcome> {
         Contender::new(PRODUCT, move |scene| packets(Via::Product, all, scene)),
         Contender::new(ONE_RULE, move |scene| packets(Via::Legacy, one, scene)),
         Contender::new(BESIDE, move |scene| packets(Via::NobodyBeside, all, scene)),
+        Contender::new(NODE, move |scene| packets(Via::NobodyOnNode, all, scene)),
         Contender::new(TRACKED, move |scene| packets(Via::NobodyTracked, all, scene)),
         Contender::new(UNTRACKED, move |scene| packets(Via::Nobody, all, scene)),
     ];
     let contest = Contest::run(args, "established packet", n, &contenders)?;
     contest.write_figures(&mut outcome);
-    for (who, whom) in [(PRODUCT, TRACKED), (ONE_RULE, TRACKED), (PRODUCT, UNTRACKED)] {
+    for (who, whom) in [(BESIDE, TRACKED), (NODE, TRACKED), (PRODUCT, UNTRACKED)] {
         outcome.figure(n, who, &format!("times: {whom}"), contest.ratio(who, whom));
     }
-    for (ours, theirs) in [(BESIDE, TRACKED), (PRODUCT, ONE_RULE)] {
+    for (ours, theirs) in [(BESIDE, NODE), (PRODUCT, ONE_RULE)] {
         let what = format!("established packets at {n}: {ours} / {theirs}, time");
         contest.judge(&mut outcome, "G10", what, contest.ratio(ours, theirs), 1.0 / ESTABLISHED);
     }
@@ -119,12 +124,18 @@ fn stay_on(processor: usize) -> Result<()> {
     sched_setaffinity(None, &one).context("staying on one processor")
 }
 
-/// Makes the node track connections, by the one rule that every such node has.
-fn track(lab: &Lab, scene: &Scene) -> Result<()> {
-    let rules = "add table inet node\n\
-                 add chain inet node forward { type filter hook forward priority 0; }\n\
-                 add rule inet node forward ct state established,related accept\n";
-    let input = Input::write(scene, "tracked", rules)?;
+/// Makes the node track connections.
+const TRACK: &str = "add table inet node\n\
+    add chain inet node forward { type filter hook forward priority 0; }\n\
+    add rule inet node forward ct state established,related accept\n";
+/// The one rule that every node has on which Pods reach the outside.
+const MASQUERADE: &str = "add table ip node\n\
+    add chain ip node postrouting { type nat hook postrouting priority 100; }\n\
+    add rule ip node postrouting ip saddr 10.244.0.0/16 ip daddr != 10.0.0.0/8 masquerade\n";
+
+/// Gives the node rules of somebody else's.
+fn prepare(lab: &Lab, scene: &Scene, rules: &str) -> Result<()> {
+    let input = Input::write(scene, "node", rules)?;
     lab.node().run(|| peers::feed(scene, "nft", &["-f", "-"], &input))?
 }
 
@@ -143,7 +154,7 @@ impl World {
         let driver = match via {
             Via::Nobody => None,
             Via::NobodyTracked => {
-                track(&lab, scene)?;
+                prepare(&lab, scene, TRACK)?;
                 None
             }
             Via::Floor => {
@@ -151,8 +162,12 @@ impl World {
                 None
             }
             Via::Product => Some(lab.node().run(|| product::loaded(mappings))??),
+            Via::NobodyOnNode => {
+                prepare(&lab, scene, MASQUERADE)?;
+                None
+            }
             Via::NobodyBeside => {
-                track(&lab, scene)?;
+                prepare(&lab, scene, MASQUERADE)?;
                 Some(lab.node().run(|| product::loaded(mappings))??)
             }
             Via::Legacy => {
@@ -167,7 +182,7 @@ impl World {
     fn target(via: Via, mappings: &[Mapping]) -> Result<SocketAddr> {
         let last = mappings.last().context("no mapping")?;
         Ok(match via {
-            Via::Nobody | Via::NobodyTracked | Via::NobodyBeside => {
+            Via::Nobody | Via::NobodyTracked | Via::NobodyOnNode | Via::NobodyBeside => {
                 SocketAddr::from((POD, POD_PORT))
             }
             _ => SocketAddr::from((NODE_V4, last.port)),

@@ -40,6 +40,7 @@ pub use settle::{Settled, Step};
 use crate::config::{Config, SourceSpec};
 use crate::publish::Published;
 use crate::source::{ObjectName, SourceMessage};
+use crate::state_lock::StateLock;
 use quarantine::Quarantine;
 
 /// Namespace and name of a Pod.
@@ -70,6 +71,10 @@ pub struct Keeper<D> {
     driver: D,
     ports: Ports,
     journal: Option<Journal>,
+    /// Keeps others out of the state directory.
+    state: Option<StateLock>,
+    /// Why the state directory is not ours any more, once it is another one's.
+    state_lost: Option<String>,
     /// What the driver found wrong with the table's structure, until it is mended.
     structure: Option<(ChangeOp, String)>,
     quarantine: Quarantine,
@@ -107,6 +112,8 @@ impl<D: Driver> Keeper<D> {
             driver,
             ports,
             journal: None,
+            state: None,
+            state_lost: None,
             structure: None,
             quarantine: Quarantine::default(),
             seen: BTreeMap::new(),
@@ -293,20 +300,28 @@ impl<D: Driver> Keeper<D> {
             advice: "until this is solved the kernel stays as it is; netkeep keeps trying".into(),
             fixable: false,
         }));
-        findings.extend(
-            self.journal_trouble.iter().map(|trouble| Finding {
-                code: FindingCode::PublishFailed,
-                severity: Severity::Error,
-                subject: "state directory".into(),
-                message: trouble.clone(),
-                evidence: Vec::new(),
-                advice:
-                    "make the state directory writable; ports may change over a reboot otherwise"
-                        .into(),
-                fixable: false,
-            }),
-        );
+        findings.extend(self.state_troubles());
         findings
+    }
+
+    /// What is wrong with the state directory.
+    fn state_troubles(&self) -> impl Iterator<Item = Finding> {
+        let apart = "give each its own --state-dir and start both again; ports may change over a reboot \
+                     otherwise";
+        let writable =
+            "make the state directory writable; ports may change over a reboot otherwise";
+        let lost = self.state_lost.iter().map(move |trouble| (trouble, apart));
+        let troubles =
+            lost.chain(self.journal_trouble.iter().map(move |trouble| (trouble, writable)));
+        troubles.map(|(trouble, advice)| Finding {
+            code: FindingCode::PublishFailed,
+            severity: Severity::Error,
+            subject: "state directory".into(),
+            message: trouble.clone(),
+            evidence: Vec::new(),
+            advice: advice.into(),
+            fixable: false,
+        })
     }
 
     /// hostPorts that came after a mapping had the port: the mapping keeps it.

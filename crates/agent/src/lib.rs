@@ -24,4 +24,5 @@ pub mod once;
 pub mod publish;
 pub mod run;
 pub mod source;
+pub mod state_lock;
 pub mod uninstall;

@@ -19,6 +19,7 @@ use crate::publish::{Patch, PodRef, Publisher};
 use crate::run::pod_patch;
 use crate::source::SourceMessage;
 use crate::source::dir::{DirOptions, DirSource, WatchError};
+use crate::state_lock::{StateHeld, StateLock};
 
 /// How often `apply` tries again before it says that it did not converge.
 const STEPS_MAX: usize = 8;
@@ -31,6 +32,9 @@ pub enum OnceError {
     /// An agent runs here.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Another one has the state directory.
+    #[error(transparent)]
+    State(#[from] StateHeld),
     /// The kernel cannot be used.
     #[error(transparent)]
     Kernel(#[from] DriverError),
@@ -138,7 +142,9 @@ fn held_by_agent(config: &Config, driver: &mut NftDriver) -> Result<PortSet, Onc
 pub fn apply(config: &Config) -> Result<Applied, OnceError> {
     let _lock = lock::acquire()?;
     let files = netns::raise_file_limit().unwrap_or(1_024);
+    let state = StateLock::take(&config.state_dir)?;
     let mut keeper = Keeper::new(config, driver(config)?, Ports::new(files));
+    keeper.hold_state(state);
     keeper.observe(&Reason::Wanted)?;
     if let Err(error) = keeper.open_journal(&config.state_dir) {
         keeper.without_journal(&error);

@@ -270,6 +270,32 @@ impl Publisher {
     }
 }
 
+/// The files of a state directory that some netkeep wrote: in their place, in our words and signed, or
+/// left half written. No other file below `published` is ours to remove.
+pub fn written(state_dir: &Path) -> Vec<PathBuf> {
+    let (places, _) = places::all(state_dir);
+    let ours = |place: Place| {
+        let path = place.path(state_dir);
+        let bytes = read_small(&path).ok()??;
+        let said = || {
+            format::parse(&bytes).ok().map(|said| Place::of(&said.pod.namespace, &said.pod.name))
+        };
+        let ours =
+            place.is_temporary() || format::is_ours(&bytes) && said().as_ref() == Some(&place);
+        ours.then_some(path)
+    };
+    places.into_iter().filter_map(ours).collect()
+}
+
+/// The folders in which [`written`] files are, each after those in it.
+pub fn folders(state_dir: &Path) -> Vec<PathBuf> {
+    let pods = places::pods(state_dir);
+    let mut folders: Vec<PathBuf> =
+        places::namespaces(&pods).into_iter().map(|namespace| pods.join(namespace)).collect();
+    folders.extend(pods.parent().map(Path::to_owned).into_iter().chain([pods]).rev());
+    folders
+}
+
 /// Whether nothing is there.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)

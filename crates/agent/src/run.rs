@@ -38,6 +38,7 @@ use crate::publish::{Publisher, Tampered};
 use crate::source::SourceMessage;
 use crate::source::dir::{DirOptions, DirSource, WatchError};
 use crate::source::kube::{Api, Told};
+use crate::state_lock::{StateHeld, StateLock};
 use agent::Agent;
 pub use agent::GENERATION_INTERVAL;
 use foreign::ForeignWrite;
@@ -70,6 +71,9 @@ pub enum AgentError {
     /// Another one runs here.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Another one has the state directory.
+    #[error(transparent)]
+    State(#[from] StateHeld),
     /// The kernel cannot be used.
     #[error("cannot keep this network namespace")]
     Kernel(#[from] DriverError),
@@ -105,11 +109,12 @@ pub fn run(
 ) -> Result<(), AgentError> {
     netns::use_one_arena();
     let lock = lock::acquire()?;
+    let state = StateLock::take(&config.state_dir)?;
     let files = raise_file_limit();
     let driver =
         NftDriver::open(NftOptions { ownership: config.ownership, map_size: config.map_size() })?;
     let inbox = Inbox::new();
-    let agent = Agent::start(config, driver, files, &inbox, (told, log_level))?;
+    let agent = Agent::start(config, driver, (files, state), &inbox, (told, log_level))?;
     // The core looks at the kernel before the events are joined, so that a first load does not
     // tell us about itself; `join` then compares generations.
     let socket = serve_control(config, lock, &inbox)?;

@@ -128,7 +128,7 @@ impl Node {
                 // Published is on the objects.
                 expected.clear();
             }
-            expected.insert(0, "journal.jsonl".to_owned());
+            expected.splice(0..0, ["journal.jsonl".to_owned(), "lock".to_owned()]);
             if names != expected {
                 return Err(format!("{context}: files {names:?}, expected {expected:?}"));
             }

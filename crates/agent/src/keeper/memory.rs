@@ -8,7 +8,8 @@ use drivers::Driver;
 use model::{Mapping, Owner, Uid};
 use plan::{Lease, LeaseChange};
 
-use super::Keeper;
+use super::{Keeper, Outlet};
+use crate::state_lock::StateLock;
 
 impl<D: Driver> Keeper<D> {
     pub(super) fn take_in_memory(&mut self, remembered: Remembered) {
@@ -47,18 +48,42 @@ impl<D: Driver> Keeper<D> {
         }
     }
 
+    /// Holds the lock of the state directory as long as this lives.
+    pub fn hold_state(&mut self, state: Option<StateLock>) {
+        self.state = state;
+    }
+
+    /// Sees to it that the state directory is still ours. One that was taken away, and is another one's
+    /// since, is not written any more: what is in the kernel needs none.
+    pub fn keep_state(&mut self) {
+        let Some(Err(held)) = self.state.as_mut().map(StateLock::renew) else { return };
+        tracing::error!(error = %held, "the state directory was taken away; going on without a journal");
+        self.state = None;
+        self.journal = None;
+        self.state_lost = Some(format!("the state directory was taken away: {held}"));
+    }
+
+    /// Whether what is published may be written: to the API always.
+    pub fn may_publish(&self) -> bool {
+        self.state_lost.is_none() || self.outlet == Outlet::Api
+    }
+
     /// Hands the journal's records to the kernel; trouble is told, not fatal: the kernel's marks
     /// remember too.
     pub(super) fn write_journal(&mut self) {
         let Some(journal) = &mut self.journal else { return };
         self.journal_trouble = journal.write().err().map(|error| told(&error));
         if self.journal_trouble.is_none() && journal.wants_compaction() {
+            // The file may be gone, and the whole directory with it.
+            self.keep_state();
+            let Some(journal) = &mut self.journal else { return };
             let leases: Vec<_> = self.core.leases().map(|lease| noted(&lease)).collect();
             let seen =
                 self.seen.iter().map(|(uid, text)| (uid.to_string(), Some(text.to_string())));
             let cuts = self.cuts.iter().cloned();
             let compacted = journal.compact(leases.into_iter(), seen, cuts);
             self.journal_trouble = compacted.err().map(|error| told(&error));
+            self.keep_state();
         }
     }
 }

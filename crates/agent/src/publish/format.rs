@@ -48,6 +48,11 @@ fn author(bytes: &[u8], uid: &str, annotation: Option<&str>) -> Author {
     if lines.any(|line| line == signed.as_bytes()) { Author::Us } else { Author::Another }
 }
 
+/// Whether a text is of our making, even if somebody altered it since.
+pub(super) fn is_ours(bytes: &[u8]) -> bool {
+    bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(SIGNED.as_bytes()))
+}
+
 /// What a text says, or what is wrong with it.
 pub(super) fn parse(bytes: &[u8]) -> Result<Published, String> {
     let Parsed { objects, summary } = manifest::parse("line", bytes, &Limits::default());

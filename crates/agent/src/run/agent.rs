@@ -24,6 +24,7 @@ use crate::keeper::{Keeper, Ports, Settled, Step};
 use crate::log_level::LogLevel;
 use crate::metrics::Metrics;
 use crate::publish::Tampered;
+use crate::state_lock::StateLock;
 
 /// How often the kernel's generation is compared with the last one accounted for. Events tell of
 /// changes at once; this is for the events that were lost.
@@ -76,11 +77,12 @@ impl Agent {
     pub(super) fn start(
         config: &Config,
         driver: NftDriver,
-        files: u64,
+        (files, state): (u64, Option<StateLock>),
         inbox: &Inbox<Self>,
         (told_config, log_level): (serde_json::Value, LogLevel),
     ) -> Result<Self, AgentError> {
         let mut keeper = Keeper::new(config, driver, Ports::new(files));
+        keeper.hold_state(state);
         keeper.observe(&Reason::Wanted)?;
         let journal = match keeper.open_journal(&config.state_dir) {
             Ok(path) => Some(path),
@@ -207,7 +209,8 @@ impl Agent {
 
     /// Publishing and cutting happen on their own threads: neither may delay the next change.
     fn hand_on(&mut self, settled: Settled) {
-        if !settled.publications.is_empty() {
+        // Files in a directory that is another one's by now are not ours to write.
+        if !settled.publications.is_empty() && self.keeper.may_publish() {
             let _ = self
                 .publisher
                 .send(publisher::Job::Publish(settled.publications, Arc::clone(&self.publishing)));
@@ -251,6 +254,7 @@ impl Agent {
     }
 
     fn tampered(&mut self, tampered: &Tampered) {
+        self.keeper.keep_state();
         match tampered {
             Tampered::Pod { namespace, name } => self.keeper.tampered(Some((namespace, name))),
             Tampered::Everything => self.keeper.tampered(None),
@@ -289,6 +293,7 @@ impl Actor for Agent {
             self.look_in_trouble();
         } else if timed_out || now >= self.checked + GENERATION_INTERVAL {
             self.checked = now;
+            self.keeper.keep_state();
             self.check_generation();
         }
         self.keeper.retry(now);

@@ -151,6 +151,40 @@ fn a_start_with_a_half_written_file_deletes_nothing_and_recovers_by_itself() {
 }
 
 #[test]
+fn a_start_with_a_file_of_no_bytes_names_it_deletes_nothing_and_recovers_by_itself() {
+    let keep = |stage: &Stage| file(stage).with_extension("kept");
+    let empty = |stage: &Stage| {
+        fs::rename(file(stage), keep(stage)).unwrap();
+        fs::write(file(stage), "").unwrap();
+    };
+    let fill = |stage: &Stage| fs::rename(keep(stage), file(stage)).unwrap();
+    survives(empty, "invalid-object", "the file is empty", fill);
+}
+
+#[test]
+fn a_pod_whose_file_was_cut_off_before_its_status_keeps_its_mapping_and_is_named() {
+    let stage = Stage::new(NETKEEP);
+    let _webs = [stage.web(WEB, "10.10.0.1"), stage.web("default/web-1", "10.10.0.2")];
+    let agent = stage.agent();
+    let before = ports(&stage.programmed(4));
+    let written = generation(stage.node());
+    let clients = stage.clients(WEB);
+    let text = fs::read_to_string(file(&stage)).unwrap();
+    let cut = text.find("\nstatus:").unwrap() + 1;
+    fs::write(file(&stage), &text[..cut]).unwrap();
+    let finding = stage.finding("invalid-object", |_| true);
+    let place = "pod-default-web-0.yaml:1:1: Pod default/web-0: status:";
+    assert!(finding["message"].as_str().unwrap().starts_with(place), "{finding}");
+    clients.answered(10);
+    assert_eq!(ports(&stage.programmed(4)), before);
+    assert_eq!(generation(stage.node()), written, "{}", agent.stderr());
+    fs::write(file(&stage), text).unwrap();
+    stage.no_finding("invalid-object");
+    assert_eq!(ports(&stage.programmed(4)), before);
+    clients.lost_nothing();
+}
+
+#[test]
 fn a_start_with_an_unreadable_file_deletes_nothing_and_recovers_by_itself() {
     let keep = |stage: &Stage| file(stage).with_extension("kept");
     let unread = |stage: &Stage| {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use manifest::api::ApiObject;
-use manifest::{Limits, ObjectName};
+use manifest::{Limits, ObjectName, Problem, STATUS_LOST, Status};
 use model::object::NplRequest;
 use model::{Event, Finding, FindingCode, Object, ObjectKind, Severity, Uid};
 
@@ -24,7 +24,7 @@ const NPL_ENABLED: &str = "nodeportlocal.antrea.io/enabled";
 pub(crate) struct Known {
     kind: ObjectKind,
     /// The objects that were told of, by name.
-    told: BTreeMap<ObjectName, Uid>,
+    told: BTreeMap<ObjectName, (Status, Uid)>,
     /// Objects that exist and were never understood.
     unknown: BTreeSet<ObjectName>,
     /// What is wrong with single objects.
@@ -85,12 +85,12 @@ impl Known {
         self.unknown.retain(|name| listed.contains(name));
         self.problems.retain(|name, _| listed.contains(name));
         let gone = self.told.extract_if(.., |name, _| !listed.contains(name));
-        gone.map(|(name, uid)| deleted(name, Some(uid))).collect()
+        gone.map(|(name, (_, uid))| deleted(name, Some(uid))).collect()
     }
 
     /// An object is there, or is so now.
     pub(crate) fn applied(&mut self, json: &str, encoding: Encoding) -> Option<Event> {
-        let ApiObject { name, object, mut problems } =
+        let ApiObject { name, mut object, status, mut problems } =
             manifest::api::object(self.kind, json, &Limits::default());
         // An object that does not say which one it is may still say its name.
         let name = name.or_else(|| {
@@ -106,7 +106,14 @@ impl Known {
         };
         if encoding == Encoding::Replaced && json.contains('\u{fffd}') {
             tracing::debug!(%name, "bytes that are no UTF-8 were replaced");
-            problems.push(not_text(&name));
+            problems.push(problem(&name, "", NOT_TEXT));
+        }
+        if let (Some(Object::Pod(pod)), Status::Missing) = (&object, status) {
+            let before = self.told.get(&name);
+            let is_lost = before
+                .is_some_and(|(before, uid)| status.is_lost(&pod.meta.uid, &name, (*before, uid)));
+            problems.push(problem(&name, "status", if is_lost { STATUS_LOST } else { NO_STATUS }));
+            object = object.filter(|_| !is_lost);
         }
         let concerns_us = match &object {
             Some(Object::Service(service)) => service.npl == NplRequest::Enabled,
@@ -120,7 +127,7 @@ impl Known {
         self.note(&name, &problems, object.is_none());
         let object = object?;
         if concerns_us {
-            self.told.insert(name, object.meta().uid.clone());
+            self.told.insert(name, (status, object.meta().uid.clone()));
         } else {
             self.told.remove(&name);
         }
@@ -131,13 +138,13 @@ impl Known {
     pub(crate) fn deleted(&mut self, json: &str) -> Option<Event> {
         let head: Head<'_> = serde_json::from_str(json).ok()?;
         let (name, uid) = (head.metadata.name(self.kind), head.metadata.uid());
-        let told = self.told.get(&name);
+        let told = self.told.get(&name).map(|(_, uid)| uid);
         if told.is_some() && uid.is_some() && told != uid.as_ref() {
             // A late word of an older object: the one of this name now stays.
             return Some(deleted(name, uid));
         }
         self.forget(&name);
-        self.told.remove(&name).map(|known| deleted(name, Some(uid.unwrap_or(known))))
+        self.told.remove(&name).map(|(_, known)| deleted(name, Some(uid.unwrap_or(known))))
     }
 
     fn forget(&mut self, name: &ObjectName) {
@@ -145,7 +152,7 @@ impl Known {
         self.problems.remove(name);
     }
 
-    fn note(&mut self, name: &ObjectName, problems: &[manifest::Problem], refused: bool) {
+    fn note(&mut self, name: &ObjectName, problems: &[Problem], refused: bool) {
         self.forget(name);
         let Some(first) = problems.first() else { return };
         let known = self.told.contains_key(name);
@@ -162,7 +169,7 @@ impl Known {
             severity: if refused { Severity::Error } else { Severity::Warning },
             subject: name.to_string(),
             message: first.in_object(),
-            evidence: problems.iter().map(manifest::Problem::in_object).collect(),
+            evidence: problems.iter().map(Problem::in_object).collect(),
             advice: advice.to_owned(),
             fixable: false,
         };
@@ -170,13 +177,16 @@ impl Known {
     }
 }
 
-fn not_text(name: &ObjectName) -> manifest::Problem {
-    manifest::Problem {
+const NOT_TEXT: &str = "it contains bytes that are no UTF-8; they were replaced by U+FFFD";
+const NO_STATUS: &str = "missing; the Pod is taken for pending";
+
+fn problem(name: &ObjectName, path: &str, message: &str) -> Problem {
+    Problem {
         file: "".into(),
         position: manifest::Position { line: 0, column: 0 },
         object: Some(name.clone()),
-        path: String::new(),
-        message: "it contains bytes that are no UTF-8; they were replaced by U+FFFD".to_owned(),
+        path: path.to_owned(),
+        message: message.to_owned(),
     }
 }
 
@@ -189,7 +199,9 @@ mod tests {
     use super::*;
 
     fn pod(name: &str, uid: &str) -> String {
-        format!(r#"{{"metadata":{{"namespace":"d","name":"{name}","uid":"{uid}"}}}}"#)
+        format!(
+            r#"{{"metadata":{{"namespace":"d","name":"{name}","uid":"{uid}"}},"status":{{"phase":"Running"}}}}"#
+        )
     }
 
     fn known(pods: &[(&str, &str)]) -> Known {
@@ -236,6 +248,36 @@ mod tests {
         assert_eq!(known.end_list(), []);
         known.applied(&pod("a", "1"), Encoding::Sound).unwrap();
         assert_eq!(known.problems().count(), 0);
+    }
+
+    #[test]
+    fn a_pod_that_loses_its_status_keeps_it_and_one_that_never_had_one_is_pending() {
+        let whole = pod("a", "1");
+        let half = whole.replace(r#","status":{"phase":"Running"}"#, "");
+        assert!(half.len() < whole.len());
+        let mut known = known(&[("a", "1"), ("b", "2")]);
+        assert_eq!(known.applied(&half, Encoding::Sound), None);
+        let said = |known: &Known| -> Vec<String> {
+            known
+                .problems()
+                .map(|p| format!("{:?} {} {}", p.severity, p.subject, p.message))
+                .collect()
+        };
+        let lost = "Error Pod d/a status: missing, though it was there before: half an object";
+        assert_eq!(said(&known), [lost]);
+        // Without its UID it is no other Pod; with another one it is.
+        assert_eq!(known.applied(&half.replace(r#","uid":"1""#, ""), Encoding::Sound), None);
+        assert!(
+            known.applied(&half.replace(r#""uid":"1""#, r#""uid":"3""#), Encoding::Sound).is_some()
+        );
+        let pending = "Warning Pod d/a status: missing; the Pod is taken for pending";
+        assert_eq!(said(&known), [pending]);
+        assert!(
+            known
+                .applied(&whole.replace(r#""uid":"1""#, r#""uid":"3""#), Encoding::Sound)
+                .is_some()
+        );
+        assert_eq!(said(&known), [""; 0]);
     }
 
     #[test]

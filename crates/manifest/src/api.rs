@@ -19,7 +19,7 @@ use crate::fields::{At, Check, Fault};
 use crate::node::{Child, Mapping, Node, Typing, Value};
 use crate::problem::{ObjectName, Position, Problem};
 use crate::text::Text;
-use crate::{Limits, scalar};
+use crate::{Limits, Status, scalar};
 
 /// What the API server said of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct ApiObject {
     pub name: Option<ObjectName>,
     /// The object; `None` if it was refused.
     pub object: Option<Object>,
+    /// Whether it says its status.
+    pub status: Status,
     /// What is wrong with it. An object may have problems that can be lived with.
     pub problems: Vec<Problem>,
 }
@@ -46,15 +48,17 @@ pub fn object(kind: ObjectKind, json: &str, limits: &Limits) -> ApiObject {
                 path: String::new(),
                 message: format!("cannot be read: {error}"),
             };
-            return ApiObject { name: None, object: None, problems: problems(None, [fault]) };
+            let problems = problems(None, [fault]);
+            return ApiObject { name: None, object: None, status: Status::Missing, problems };
         }
     };
     let at = At::root(&node);
     let mut check = Check::default();
     let (name, converted) =
         if at.is_mapping(&mut check) { convert(&at, kind, &mut check) } else { (None, None) };
-    let object = converted.filter(|_| !check.refused).map(|(object, _)| object);
-    ApiObject { object, problems: problems(name.as_ref(), check.faults), name }
+    let status = converted.as_ref().map_or(Status::Missing, |converted| converted.status);
+    let object = converted.filter(|_| !check.refused).map(|converted| converted.object);
+    ApiObject { object, status, problems: problems(name.as_ref(), check.faults), name }
 }
 
 const NOWHERE: Position = Position { line: 0, column: 0 };

@@ -5,6 +5,8 @@ mod node_object;
 mod pod;
 mod service;
 
+pub(crate) use meta::synthetic_uid;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use crate::build::Fatal;
 use crate::fields::{At, Check, Fault};
 use crate::node::{Node, Value};
 use crate::problem::{ObjectName, Problem};
-use crate::{Found, Limits, Summary};
+use crate::{Found, Limits, Status, Summary};
 
 /// What a List has said about itself so far.
 #[derive(Debug, Default, Clone)]
@@ -125,8 +127,8 @@ impl<'s> Converter<'s> {
         let (name, object) = convert(&at, kind, &mut check);
         faults.append(&mut check.faults);
         self.report(name.as_ref(), faults.into_iter());
-        if let (false, Some((object, netns))) = (check.refused, object) {
-            (self.sink)(Found { object, position: node.position, netns });
+        if let (false, Some(Converted { object, netns, status })) = (check.refused, object) {
+            (self.sink)(Found { object, position: node.position, netns, status });
         }
     }
 
@@ -176,10 +178,15 @@ impl<'s> Converter<'s> {
     }
 }
 
-type Converted = (Object, Option<Box<str>>);
+/// An object, and what was said beside it.
+pub(crate) struct Converted {
+    pub(crate) object: Object,
+    pub(crate) netns: Option<Box<str>>,
+    pub(crate) status: Status,
+}
 
-/// One object of a known kind: its name where that can be read, and the object with its network
-/// namespace. What is wrong is in `check`.
+/// One object of a known kind: its name where that can be read, and the object. What is wrong is in
+/// `check`.
 pub(crate) fn convert(
     at: &At<'_>,
     kind: ObjectKind,
@@ -187,13 +194,12 @@ pub(crate) fn convert(
 ) -> (Option<ObjectName>, Option<Converted>) {
     let Some(head) = meta::read(at, kind, check) else { return (None, None) };
     let name = head.name.clone();
-    let converted = match kind {
-        ObjectKind::Pod => {
-            let netns = head.annotation(meta::NETNS);
-            (Object::Pod(pod::read(at, head, check)), netns)
-        }
-        ObjectKind::Service => (Object::Service(service::read(at, head, check)), None),
-        ObjectKind::Node => (Object::Node(node_object::read(at, head, check)), None),
+    let netns = (kind == ObjectKind::Pod).then(|| head.annotation(meta::NETNS)).flatten();
+    let status = if at.field("status").is_some() { Status::Said } else { Status::Missing };
+    let object = match kind {
+        ObjectKind::Pod => Object::Pod(pod::read(at, head, check)),
+        ObjectKind::Service => Object::Service(service::read(at, head, check)),
+        ObjectKind::Node => Object::Node(node_object::read(at, head, check)),
     };
-    (Some(name), Some(converted))
+    (Some(name), Some(Converted { object, netns, status }))
 }

@@ -26,7 +26,7 @@ mod text;
 
 use std::io::Read;
 
-use model::Object;
+use model::{Object, ObjectKind, Uid};
 
 pub use problem::{ObjectName, Position, Problem};
 pub use quick::quick;
@@ -68,6 +68,31 @@ pub struct Found {
     pub position: Position,
     /// A Pod's annotation `netkeep.dev/netns`: the path of its network namespace.
     pub netns: Option<Box<str>>,
+    /// Whether it says its status.
+    pub status: Status,
+}
+
+/// Whether an object says its status. A Pod without one is pending; one that had one was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It does, if only that there is nothing to say.
+    Said,
+    /// It has no such field, or a null.
+    Missing,
+}
+
+/// What is wrong with a Pod that had a status before and has none any more, in the field `status`.
+pub const STATUS_LOST: &str = "missing, though it was there before: half an object";
+
+impl Status {
+    /// Whether a Pod that says this, and this UID, is what is left of one that said the other before: the
+    /// same Pod, as far as it says which, with a status that nobody takes away.
+    pub fn is_lost(self, uid: &Uid, name: &ObjectName, before: (Self, &Uid)) -> bool {
+        let (status_before, uid_before) = before;
+        name.kind == ObjectKind::Pod
+            && (self, status_before) == (Self::Missing, Self::Said)
+            && (uid == uid_before || *uid == name.uid_unless_said())
+    }
 }
 
 impl Found {

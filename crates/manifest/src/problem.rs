@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use model::{Object, ObjectKind};
+use model::{Object, ObjectKind, Uid};
 
 /// A place in a file. Both numbers count from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +32,11 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
+    /// The UID that an object of this name has if it says none.
+    pub fn uid_unless_said(&self) -> Uid {
+        crate::convert::synthetic_uid(self)
+    }
+
     /// The name of an object.
     pub fn of(object: &Object) -> Self {
         let meta = object.meta();

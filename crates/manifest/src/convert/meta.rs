@@ -138,7 +138,7 @@ fn uid(metadata: &At<'_>, check: &mut Check) -> Option<Uid> {
 }
 
 /// The UID of an object that has none, as manifests written by hand: the same after every restart.
-fn synthetic_uid(name: &ObjectName) -> Uid {
+pub(crate) fn synthetic_uid(name: &ObjectName) -> Uid {
     let ObjectName { kind, namespace, name } = name;
     let text = format!("name:{}/{namespace}/{name}", kind.as_str());
     if text.len() <= UID_MAX {

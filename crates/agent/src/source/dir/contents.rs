@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use manifest::{ObjectName, Summary};
+use manifest::{ObjectName, Problem, STATUS_LOST, Summary};
 use model::{Event, Finding, Object, Severity};
 use plan::packed;
 
@@ -18,6 +18,8 @@ use super::trouble;
 
 /// What an invalid object or file means for the rest.
 const KEPT: &str = "correct the file; until then what it said before counts";
+/// Problems of one file that are told each.
+const LISTED_MAX: usize = 100;
 const NOT_USED: &str = "correct the file; until then this object is not used";
 
 #[derive(Debug, Default)]
@@ -176,7 +178,10 @@ impl Contents {
         } else if summary.documents == 0 && !state.ever_read {
             // Perhaps somebody is about to write it: half-written files begin so.
             state.unread = Some(Holds::Perhaps);
-            state.troubles.clear();
+            let message = "the file is empty, and may be about to be written";
+            let advice =
+                "write the file, or remove it; until then nothing is deleted that may be in it";
+            state.troubles = vec![trouble::in_file(&file, Severity::Warning, message, advice)];
         } else {
             self.understood(&file, &mut state, items, summary);
         }
@@ -205,6 +210,9 @@ impl Contents {
         state.troubles.clear();
         state.unknown.clear();
         let mut found: BTreeMap<Arc<ObjectName>, Item> = BTreeMap::new();
+        let (halves, items): (Vec<Item>, Vec<Item>) =
+            items.into_iter().partition(|item| self.is_half(item));
+        let halves: Vec<Problem> = halves.into_iter().map(|item| status_lost(file, item)).collect();
         for item in items {
             let name = match self.objects.get_key_value(&item.name) {
                 Some((name, _)) => Arc::clone(name),
@@ -219,8 +227,9 @@ impl Contents {
         // an object of unknown name may be any of those that were there
         let all_stay =
             summary.unlisted > 0 || summary.invalid.iter().any(|problem| problem.object.is_none());
+        let problems = || summary.invalid.iter().chain(&halves);
         let invalid: BTreeSet<&ObjectName> =
-            summary.invalid.iter().filter_map(|problem| problem.object.as_ref()).collect();
+            problems().filter_map(|problem| problem.object.as_ref()).collect();
         let old = std::mem::take(&mut state.names);
         for name in old {
             if found.contains_key(&name) {
@@ -238,12 +247,21 @@ impl Contents {
                 state.unknown.push(name.clone());
             }
         }
-        describe(file, state, &found, summary);
+        let listed: Vec<&Problem> = problems().take(LISTED_MAX).collect();
+        let unlisted = summary.unlisted + problems().count() - listed.len();
+        describe(file, state, &found, (&listed, unlisted));
         state.names.reserve_exact(found.len());
         for (name, item) in found {
             state.names.push(Arc::clone(&name));
             self.claim(&name, file, item);
         }
+    }
+
+    /// Whether this is what is left of a Pod that was told of with its status.
+    fn is_half(&self, item: &Item) -> bool {
+        let Content { uid, status, .. } = &item.content;
+        let sent = self.objects.get(&item.name).and_then(|entry| entry.sent.as_ref());
+        sent.is_some_and(|sent| status.is_lost(uid, &item.name, (sent.status, &sent.uid)))
     }
 
     fn claim(&mut self, name: &Arc<ObjectName>, file: &Arc<Path>, item: Item) {
@@ -380,6 +398,16 @@ impl Contents {
     }
 }
 
+fn status_lost(file: &Path, item: Item) -> Problem {
+    Problem {
+        file: file.display().to_string().into(),
+        position: item.position,
+        object: Some(item.name),
+        path: "status".to_owned(),
+        message: STATUS_LOST.to_owned(),
+    }
+}
+
 fn deleted(name: &ObjectName, content: Content) -> Event {
     Event::Deleted {
         kind: name.kind,
@@ -393,9 +421,9 @@ fn describe(
     file: &Path,
     state: &mut FileState,
     found: &BTreeMap<Arc<ObjectName>, Item>,
-    summary: &Summary,
+    (problems, unlisted): (&[&Problem], usize),
 ) {
-    for problem in &summary.invalid {
+    for problem in problems {
         let (severity, advice) = match &problem.object {
             Some(name) if found.contains_key(name) => (Severity::Warning, "correct the file"),
             Some(name) if state.names.iter().any(|kept| **kept == *name) => {
@@ -406,8 +434,8 @@ fn describe(
         };
         state.troubles.push(trouble::in_file(file, severity, problem, advice));
     }
-    if summary.unlisted > 0 {
-        let message = format!("{} more problems in this file", summary.unlisted);
+    if unlisted > 0 {
+        let message = format!("{unlisted} more problems in this file");
         state.troubles.push(trouble::in_file(file, Severity::Error, message, KEPT));
     }
 }

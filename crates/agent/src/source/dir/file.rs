@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use manifest::{Found, Limits, ObjectName, Parsed, Summary};
+use manifest::{Found, Limits, ObjectName, Parsed, Position, Status, Summary};
 use model::owner::Sandbox;
 use model::{Object, Uid};
 use rustix::fs::OFlags;
@@ -24,14 +24,15 @@ const SMALL: u64 = 32 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) uid: Uid,
+    pub(super) status: Status,
     digest: u64,
 }
 
 impl Content {
-    fn of(object: &Object) -> Self {
+    fn of(object: &Object, status: Status) -> Self {
         let mut digest = DefaultHasher::new();
         object.hash(&mut digest);
-        Self { uid: object.meta().uid.clone(), digest: digest.finish() }
+        Self { uid: object.meta().uid.clone(), status, digest: digest.finish() }
     }
 }
 
@@ -39,6 +40,7 @@ impl Content {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) name: ObjectName,
+    pub(super) position: Position,
     pub(super) content: Content,
     pub(super) object: Option<Box<Object>>,
 }
@@ -226,9 +228,9 @@ fn item(found: Found, keep: &dyn Fn(&ObjectName, &Content) -> bool) -> Item {
     {
         pod.sandbox = Sandbox::Proven;
     }
-    let content = Content::of(&object);
+    let content = Content::of(&object, found.status);
     let object = keep(&name, &content).then(|| Box::new(object));
-    Item { name, content, object }
+    Item { name, position: found.position, content, object }
 }
 
 /// Whether a network namespace is bound (or open) there. A leftover file without one proves

@@ -145,3 +145,77 @@ fn the_same_object_twice_in_a_file_counts_as_it_is_last() {
     assert_eq!(world.belief.pods["c"], "10.0.0.4");
     assert!(world.belief.says(&["file c.yaml", "Pod default/c is in the file twice"]));
 }
+
+/// What there is of [`pod`] before its status.
+fn half(name: &str) -> String {
+    pod(name, "10.0.0.1")
+        .split_inclusive('\n')
+        .take_while(|line| !line.starts_with("status"))
+        .collect()
+}
+
+#[test]
+fn a_pod_that_loses_its_status_keeps_it_until_it_says_one() {
+    let mut world = world_of_two();
+    let without_uid = half("a").replace(", uid: uid-a", "");
+    assert_ne!(half("a"), without_uid);
+    let halves = [half("a"), format!("{}status:\n", half("a")), without_uid];
+    for half in halves.map(|half| format!("{half}---\n{}", pod("c", "10.0.0.3"))) {
+        world.write("a.yaml", &half);
+        world.until("a finding", |belief| {
+            belief.says(&[
+                "invalid-object file a.yaml",
+                "a.yaml:1:1: Pod default/a: status",
+                "counts",
+            ])
+        });
+        world.until_names(&["a", "b", "c"]);
+        assert_eq!(world.belief.pods["a"], "10.0.0.1");
+        world.write("a.yaml", &format!("{}---\n{}", pod("a", "10.0.0.1"), pod("c", "10.0.0.3")));
+        world.until("no finding", |belief| belief.problems.is_empty());
+    }
+    // One that says that there is nothing to say is pending.
+    world.write("a.yaml", &format!("{}status: {{}}\n", half("a")));
+    world.until("pending", |belief| belief.pods["a"].is_empty());
+    // Another Pod of its name, and one that nobody knew, may wait for a status.
+    world.write("a.yaml", &pod("a", "10.0.0.1"));
+    world.until("its address", |belief| belief.pods["a"] == "10.0.0.1");
+    world.write("a.yaml", &half("a").replace("uid-a", "uid-later"));
+    world.until("another", |belief| belief.pods["a"].is_empty());
+    world.write("d.yaml", &half("d"));
+    world.until_names(&["a", "b", "d"]);
+    assert_eq!((&world.belief.problems[..], &*world.belief.pods["d"]), (&[][..], ""));
+}
+
+#[test]
+fn a_pod_that_moves_to_a_file_in_which_it_has_no_status_is_not_gone() {
+    let mut world = world_of_two();
+    world.write("z.yaml", &half("a"));
+    world.until("a finding", |belief| belief.says(&["file z.yaml", "Pod default/a: status"]));
+    world.remove("a.yaml");
+    world.a_while();
+    assert_eq!((world.belief.names(), &*world.belief.pods["a"]), (vec!["a", "b"], "10.0.0.1"));
+    world.write("z.yaml", &pod("a", "10.0.0.1"));
+    world.until("no finding", |belief| belief.problems.is_empty());
+    world.remove("z.yaml");
+    world.until_names(&["b"]);
+}
+
+#[test]
+fn a_file_that_was_empty_from_the_start_is_named_until_it_is_written_or_removed() {
+    let mut world = World::new(DirOptions::default(), |root| {
+        two(root);
+        fs::write(root.join("c.yaml"), "").unwrap();
+        fs::write(root.join("d.yaml"), "").unwrap();
+    });
+    assert_eq!(world.belief.names(), ["a", "b"]);
+    let unread = "unreadable file c.yaml (and 1 more) may hold objects";
+    assert_eq!(world.belief.unread.as_deref(), Some(unread));
+    for file in ["file c.yaml", "file d.yaml"] {
+        assert!(world.belief.says(&["invalid-object", file, "empty", "nothing is deleted"]));
+    }
+    world.write("c.yaml", &pod("c", "10.0.0.3"));
+    world.remove("d.yaml");
+    world.until_names(&["a", "b", "c"]);
+    world.until("no finding", |belief| belief.problems.is_empty() && belief.unread.is_none());
+}

@@ -18,6 +18,7 @@ mod inbox;
 mod priority;
 mod publisher;
 mod queries;
+mod trouble;
 
 use std::io;
 use std::ops::ControlFlow;

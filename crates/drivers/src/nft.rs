@@ -159,6 +159,15 @@ impl NftDriver {
         Arc::clone(&self.told)
     }
 
+    /// Whether another process' owner flag keeps us out of the table now: one small read.
+    pub fn is_kept_out(&mut self) -> Result<bool, DriverError> {
+        let id = TableId::new(schema::FAMILY, schema::TABLE);
+        let table = self.socket.table(&id).map_err(observe::failed("looking for the table"))?;
+        let kept = table.filter(|table| table.flags.contains(TableFlags::OWNER));
+        let owner = kept.and_then(|table| table.owner);
+        Ok(owner.is_some_and(|port| port != self.socket.port_id()))
+    }
+
     /// Whether the table exists.
     pub fn table_exists(&mut self) -> Result<bool, DriverError> {
         let id = TableId::new(schema::FAMILY, schema::TABLE);

@@ -135,10 +135,12 @@ fn the_owner_flag_refuses_others_survives_the_owner_and_is_claimed_with_the_next
         second.observe().unwrap();
         let refused = second.apply(Transaction { structure: None, changes: &[&web[0]] });
         assert!(matches!(refused, Err(CommitError::Failed(_))), "{refused:?}");
+        assert!(second.is_kept_out().unwrap() && !first.is_kept_out().unwrap());
 
         drop(first);
         let mut third = open(TableOwnership::Exclusive);
         until_unowned();
+        assert!(!second.is_kept_out().unwrap());
         let before = third.observe().unwrap();
         assert_eq!(before.structure, Structure::Intact);
         assert_eq!(third.observe().unwrap().generation, before.generation);
@@ -148,6 +150,7 @@ fn the_owner_flag_refuses_others_survives_the_owner_and_is_claimed_with_the_next
         drop(third);
         until_unowned();
         assert!(nft("delete table inet netkeep").0);
+        assert!(!second.is_kept_out().unwrap());
     });
 }
 

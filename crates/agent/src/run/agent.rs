@@ -17,6 +17,7 @@ use super::announce::Announcing;
 use super::foreign::{self, Repairs};
 use super::held::Held;
 use super::inbox::{Actor, Inbox};
+use super::trouble::{Cause, Trouble};
 use super::{AgentError, Input, cutter, publisher};
 use crate::checks::OwnWrites;
 use crate::config::{Config, SourceSpec};
@@ -33,8 +34,6 @@ pub const GENERATION_INTERVAL: Duration = Duration::from_secs(30);
 /// any case: it takes a millisecond, which no change is to wait for.
 const TRIM_QUIET: Duration = Duration::from_millis(300);
 const TRIM_AT_MOST: Duration = Duration::from_secs(10);
-/// How long to wait before a kernel that refuses everything is asked again: first, and at most.
-const TROUBLE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The loop's own state.
 pub(super) struct Agent {
@@ -63,7 +62,8 @@ pub(super) struct Agent {
     pub(super) own_writes: OwnWrites,
     /// Whether everything that was mapped at the start was checked for stale flows.
     pub(super) first_cut_done: bool,
-    pub(super) trouble_wait: Option<(Instant, Duration)>,
+    /// What keeps the kernel from being reconciled, and until when it is left alone.
+    pub(super) trouble: Option<Trouble>,
     pub(super) received: Vec<Instant>,
     /// When the generation was compared last.
     pub(super) checked: Instant,
@@ -124,7 +124,7 @@ impl Agent {
             on_node: Vec::new(),
             own_writes: OwnWrites::default(),
             first_cut_done: false,
-            trouble_wait: None,
+            trouble: None,
             received: Vec::new(),
             checked: Instant::now(),
             converged: false,
@@ -159,7 +159,7 @@ impl Agent {
     }
 
     fn settle(&mut self, now: Instant) {
-        if self.trouble_wait.is_some_and(|(at, _)| now < at) {
+        if self.trouble.is_some_and(|trouble| !trouble.is_due(now)) {
             return;
         }
         let settled = self.keeper.settle(now);
@@ -168,13 +168,10 @@ impl Agent {
         self.converged = settled.step == Step::Converged;
         self.repaired(&settled);
         log(&settled, received.iter().min().copied());
-        self.trouble_wait = match (&settled.step, self.trouble_wait) {
-            (Step::Converged, _) => None,
-            (_, None) => Some((now + TROUBLE_WAIT.0, TROUBLE_WAIT.0)),
-            (_, Some((_, wait))) => {
-                let wait = (wait * 2).min(TROUBLE_WAIT.1);
-                Some((now + wait, wait))
-            }
+        self.trouble = match &settled.step {
+            Step::Converged => None,
+            Step::Unsettled => Some(Trouble::again(self.trouble, Cause::Any, now)),
+            Step::Failed(_) => Some(Trouble::again(self.trouble, self.cause(), now)),
         };
         if settled.step == Step::Converged {
             self.join_events();
@@ -237,9 +234,20 @@ impl Agent {
         }
     }
 
-    /// What is in the way may be gone: that a table went with its owner is in no event, and in no
-    /// generation (Linux, `nft_rcv_nl_event`).
-    fn look_in_trouble(&mut self) {
+    /// Why the kernel was not reconciled, as it says itself.
+    fn cause(&mut self) -> Cause {
+        match self.keeper.driver().is_kept_out() {
+            Ok(true) => Cause::Owned,
+            Ok(false) | Err(_) => Cause::Any,
+        }
+    }
+
+    /// What is in the way may be gone. While the table is another's nothing but that is looked at.
+    fn look_in_trouble(&mut self, now: Instant) {
+        if self.trouble.is_some_and(|trouble| trouble.is_owned()) && self.cause() == Cause::Owned {
+            self.trouble = Some(Trouble::again(self.trouble, Cause::Owned, now));
+            return;
+        }
         if let Err(error) = self.keeper.observe(&Reason::Wanted) {
             tracing::debug!(%error, "cannot read the kernel");
         }
@@ -249,7 +257,7 @@ impl Agent {
         if let Err(error) = self.keeper.observe(&Reason::Drift(writer.to_owned())) {
             tracing::error!(%error, "cannot read the kernel");
             let now = Instant::now();
-            self.trouble_wait.get_or_insert((now + TROUBLE_WAIT.0, TROUBLE_WAIT.0));
+            self.trouble.get_or_insert_with(|| Trouble::again(None, Cause::Any, now));
         }
     }
 
@@ -289,8 +297,8 @@ impl Actor for Agent {
         }
         let now = Instant::now();
         // Also in the midst of many events.
-        if self.trouble_wait.is_some_and(|(at, _)| now >= at) {
-            self.look_in_trouble();
+        if self.trouble.is_some_and(|trouble| trouble.is_due(now)) {
+            self.look_in_trouble(now);
         } else if timed_out || now >= self.checked + GENERATION_INTERVAL {
             self.checked = now;
             self.keeper.keep_state();
@@ -308,7 +316,7 @@ impl Actor for Agent {
 
     fn next_wake(&self) -> Instant {
         let tick = Instant::now() + GENERATION_INTERVAL;
-        let trouble = self.trouble_wait.map(|(at, _)| at);
+        let trouble = self.trouble.map(|trouble| trouble.at());
         let trim = self.trim.map(|(quiet, at_most)| quiet.min(at_most));
         [self.keeper.next_retry(), trouble, trim, self.repairs.wake()]
             .into_iter()

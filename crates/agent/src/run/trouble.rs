@@ -56,6 +56,7 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
+    use super::Cause::{Any, Owned};
     use super::*;
 
     #[test]
@@ -74,9 +75,8 @@ mod tests {
             };
             causes.iter().map(wait).collect()
         };
-        assert_eq!(waits(&[Cause::Any; 7]), [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(waits(&[Cause::Owned; 7]), [1; 7]);
-        use Cause::{Any, Owned};
+        assert_eq!(waits(&[Any; 7]), [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(waits(&[Owned; 7]), [1; 7]);
         assert_eq!(waits(&[Any, Any, Any, Owned, Owned, Any, Any]), [1, 2, 4, 1, 1, 1, 2]);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::thread;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
@@ -35,6 +36,20 @@ impl TableSocket {
         get(self.fd.as_fd(), self.level, option, buffer)
     }
 
+    /// As [`TableSocket::get`], for an answer that may have tens of megabytes. A quarter of its time would
+    /// be the page faults of small pages and another one clearing them: large ones are asked for, and
+    /// another thread has them made while the kernel counts. Whatever comes of that, the answer is the
+    /// same.
+    pub(crate) fn get_large(&self, option: libc::c_int, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(pages) = LargePages::under(buffer) else { return self.get(option, buffer) };
+        thread::scope(|scope| {
+            let make = thread::Builder::new().name("pages".to_owned());
+            // Without the thread the kernel makes them as it comes to them.
+            let _ = make.spawn_scoped(scope, || pages.make());
+            self.get(option, buffer)
+        })
+    }
+
     /// `setsockopt`
     pub(crate) fn set(&self, option: libc::c_int, value: &[u8]) -> io::Result<()> {
         set(self.fd.as_fd(), self.level, option, value)
@@ -59,20 +74,38 @@ impl TableSocket {
     }
 }
 
-/// Asks the kernel for large pages under a buffer that is about to be filled. A table has tens of
-/// megabytes, and a quarter of the time of reading it is the page faults of small ones. Whatever the kernel
-/// does, the buffer holds the same.
-pub(crate) fn large_pages(buffer: &mut [u8]) {
+/// The large pages that lie wholly under a buffer.
+struct LargePages {
+    start: usize,
+    length: usize,
+}
+
+impl LargePages {
     /// Of most machines; of others this is less than one page, or several.
-    const PAGE: usize = 2 << 20;
-    let start = buffer.as_mut_ptr();
-    let before = start.align_offset(PAGE);
-    let length = buffer.len().saturating_sub(before) / PAGE * PAGE;
-    if length > 0 {
-        let pages = start.wrapping_add(before).cast();
+    const SIZE: usize = 2 << 20;
+
+    /// Asks the kernel for large pages where there are none yet; nothing under a small buffer.
+    fn under(buffer: &mut [u8]) -> Option<Self> {
+        let start = buffer.as_mut_ptr();
+        let before = start.align_offset(Self::SIZE);
+        let length = buffer.len().saturating_sub(before) / Self::SIZE * Self::SIZE;
+        if length == 0 {
+            return None;
+        }
+        let pages = start.wrapping_add(before);
         // SAFETY: `length` bytes from `pages` on are inside of `buffer`, which is exclusively borrowed;
         // the advice changes what is under it, not what it holds.
-        let _ = unsafe { libc::madvise(pages, length, libc::MADV_HUGEPAGE) };
+        let _ = unsafe { libc::madvise(pages.cast(), length, libc::MADV_HUGEPAGE) };
+        Some(Self { start: pages.expose_provenance(), length })
+    }
+
+    /// Has the kernel make them now (`MADV_POPULATE_WRITE`, Linux 5.14; an older kernel refuses).
+    fn make(&self) {
+        let pages = std::ptr::with_exposed_provenance_mut(self.start);
+        // SAFETY: the advice makes pages where there are none and leaves all bytes as they are, so it may
+        // be given while another thread, or the kernel for it, writes there. The memory is there as
+        // long as `self`: who borrows it waits for this thread.
+        let _ = unsafe { libc::madvise(pages, self.length, libc::MADV_POPULATE_WRITE) };
     }
 }
 

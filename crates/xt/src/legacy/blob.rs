@@ -185,29 +185,45 @@ impl Blob {
 
     /// Where the entries are.
     pub(crate) fn walk(&self) -> Result<Vec<Entry>, BlobError> {
-        let layout = Layout::of(self.family);
-        // room for the smallest ones: memory that is not written to is none
-        let mut entries = Vec::with_capacity(self.entries.len() / (layout.size + HEADER));
-        let mut at = 0;
-        while at < self.entries.len() {
-            let info = Info(self.entries.get(at..).unwrap_or_default());
-            let offsets = info.u16(layout.ip + 4).zip(info.u16(layout.ip + 6));
-            let (target, length) = offsets.ok_or_else(|| self.fault(at, "it is cut off"))?;
-            let (target, length) = (usize::from(target), usize::from(length));
-            if target < layout.size || length < target + HEADER {
-                return Err(self.fault(at, "its target begins before its end or behind it"));
-            }
-            if length > info.0.len() {
-                return Err(self.fault(at, "it ends behind the table"));
-            }
-            let size = info.u16(target).map(usize::from).unwrap_or_default();
-            if size < HEADER || target + size > length {
-                return Err(self.fault(at, "its target has an impossible size"));
-            }
-            entries.push(Entry { at, length, target });
-            at += length;
+        let mut entries = Vec::with_capacity(self.entries_at_most());
+        for entry in self.steps() {
+            entries.push(entry?);
         }
         Ok(entries)
+    }
+
+    /// Room for the smallest ones: memory that is not written to is none.
+    pub(crate) fn entries_at_most(&self) -> usize {
+        self.entries.len() / (Layout::of(self.family).size + HEADER)
+    }
+
+    /// The entries one by one, to the first that does not fit.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = Result<Entry, BlobError>> {
+        let mut at = Some(0);
+        std::iter::from_fn(move || {
+            let entry = self.entry(at.filter(|at| *at < self.entries.len())?);
+            at = entry.as_ref().ok().map(|entry| entry.at + entry.length);
+            Some(entry)
+        })
+    }
+
+    fn entry(&self, at: usize) -> Result<Entry, BlobError> {
+        let layout = Layout::of(self.family);
+        let info = Info(self.entries.get(at..).unwrap_or_default());
+        let offsets = info.u16(layout.ip + 4).zip(info.u16(layout.ip + 6));
+        let (target, length) = offsets.ok_or_else(|| self.fault(at, "it is cut off"))?;
+        let (target, length) = (usize::from(target), usize::from(length));
+        if target < layout.size || length < target + HEADER {
+            return Err(self.fault(at, "its target begins before its end or behind it"));
+        }
+        if length > info.0.len() {
+            return Err(self.fault(at, "it ends behind the table"));
+        }
+        let size = info.u16(target).map(usize::from).unwrap_or_default();
+        if size < HEADER || target + size > length {
+            return Err(self.fault(at, "its target has an impossible size"));
+        }
+        Ok(Entry { at, length, target })
     }
 
     /// The bytes of an entry; nothing if it is not of this blob.

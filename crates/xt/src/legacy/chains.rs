@@ -3,8 +3,6 @@
 //! Each hook's entries run from `hook_entry` to `underflow` (the policy). Every other chain begins
 //! with an ERROR target that holds its name and ends with a RETURN; one more ERROR ends the table.
 
-use std::collections::BTreeMap;
-
 use super::blob::{Blob, BlobError, Entry, HOOKS, Role};
 use crate::{
     target::Target,
@@ -37,14 +35,24 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn of(blob: &Blob) -> Result<Self, BlobError> {
-        let entries = blob.walk()?;
-        let hooks = hooks(blob, &entries)?;
+        Self::at_once(blob).map_err(|error| {
+            // a hook that leads nowhere is the reason of whatever else is wrong
+            blob.walk().and_then(|entries| hooks(blob, &entries)).err().unwrap_or(error)
+        })
+    }
+
+    /// In one pass: each look at an entry brings it from far memory.
+    fn at_once(blob: &Blob) -> Result<Self, BlobError> {
+        let mut hooks = Hooks::of(blob);
+        let mut entries = Vec::with_capacity(blob.entries_at_most());
         let mut chains: Vec<Span> = Vec::new();
         // the chain whose entries are being passed
         let mut open: Option<Span> = None;
-        for (index, entry) in entries.iter().enumerate() {
+        for (index, entry) in blob.steps().enumerate() {
+            let entry = entry?;
+            entries.push(entry);
             let wrong = |what| BlobError::Chains { table: blob.table.clone(), at: entry.at, what };
-            let head = match blob.role(*entry) {
+            let head = match blob.role(entry) {
                 Some(Role::Head(name)) => Some(name),
                 Some(_) => None,
                 None => return Err(wrong("its target is cut off")),
@@ -60,24 +68,26 @@ impl Parts {
                     Some(chain) => chains.push(Span { foot: index - 1, ..chain }),
                     None => {}
                 }
-                if index + 1 == entries.len() {
-                    return Ok(Self { entries, chains });
+                if entry.at + entry.length == blob.entries.len() {
+                    return if hooks.all_passed() {
+                        Ok(Self { entries, chains })
+                    } else {
+                        Err(wrong("a hook leads nowhere"))
+                    };
                 }
                 open = Some(Span { name, hook: None, first: index + 1, foot: index + 1 });
                 continue;
             }
-            if let Some((hook, _)) = hooks.iter().find(|(_, ends)| ends.0 == index) {
+            if let Some(hook) = hooks.begin(entry.at) {
                 if open.is_some() {
                     return Err(wrong("a hook begins inside a chain"));
                 }
-                let name = BUILTIN.get(*hook).copied().unwrap_or_default().to_owned();
-                open = Some(Span { name, hook: Some(*hook), first: index, foot: index });
+                let name = BUILTIN.get(hook).copied().unwrap_or_default().to_owned();
+                open = Some(Span { name, hook: Some(hook), first: index, foot: index });
             }
             match &open {
                 None => return Err(wrong("an entry belongs to no chain")),
-                Some(Span { hook: Some(hook), .. })
-                    if hooks.get(hook).is_some_and(|ends| ends.1 == index) =>
-                {
+                Some(Span { hook: Some(hook), .. }) if hooks.end(*hook, entry.at) => {
                     chains.extend(open.take().map(|chain| Span { foot: index, ..chain }));
                 }
                 Some(_) => {}
@@ -115,26 +125,56 @@ impl<'a> Landings<'a> {
     }
 }
 
-/// First and last entry of each hook.
-fn hooks(blob: &Blob, entries: &[Entry]) -> Result<BTreeMap<usize, (usize, usize)>, BlobError> {
-    let mut hooks = BTreeMap::new();
+/// The hooks of a table while its entries are passed.
+struct Hooks<'a> {
+    blob: &'a Blob,
+    /// Bit `n`: hook `n` has ended where it should.
+    passed: u32,
+}
+
+impl<'a> Hooks<'a> {
+    fn of(blob: &'a Blob) -> Self {
+        Self { blob, passed: 0 }
+    }
+
+    /// The hook that begins with this entry.
+    fn begin(&self, at: usize) -> Option<usize> {
+        let begins = |hook: &usize| {
+            self.blob.valid_hooks & 1 << hook != 0 && self.blob.hook_entry[*hook] as usize == at
+        };
+        (0..HOOKS).find(begins)
+    }
+
+    /// Whether the hook, which began, ends with this entry.
+    fn end(&mut self, hook: usize, at: usize) -> bool {
+        let ends = self.blob.underflow[hook] as usize == at;
+        self.passed |= u32::from(ends) << hook;
+        ends
+    }
+
+    fn all_passed(&self) -> bool {
+        let hooks = (1 << HOOKS) - 1;
+        self.passed == self.blob.valid_hooks & hooks
+    }
+}
+
+/// Whether each hook begins and ends with an entry, in this order.
+fn hooks(blob: &Blob, entries: &[Entry]) -> Result<(), BlobError> {
     let ends = blob.hook_entry.iter().zip(&blob.underflow).enumerate();
     for (hook, (first, last)) in ends.filter(|(hook, _)| blob.valid_hooks & 1 << hook != 0) {
         let index = |at: u32| {
             let found = entries.binary_search_by_key(&(at as usize), |entry| entry.at);
             found.map_err(|_| BlobError::Hook { table: blob.table.clone(), hook, at })
         };
-        let (first, last) = (index(*first)?, index(*last)?);
-        if first > last {
+        if index(*first)? > index(*last)? {
             return Err(BlobError::Hook {
                 table: blob.table.clone(),
                 hook,
                 at: blob.underflow[hook],
             });
         }
-        hooks.insert(hook, (first, last));
     }
-    Ok(hooks)
+    Ok(())
 }
 
 impl Blob {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     info::Info,
     sets::{SetNames, resolve},
-    sys::{TableSocket, large_pages},
+    sys::TableSocket,
     view::{Backend, Family, Ruleset, Table},
 };
 
@@ -119,8 +119,7 @@ pub fn read_blob(family: Family, table: &str) -> Result<Blob, LegacyError> {
         if let Some(field) = buffer.get_mut(32..36) {
             field.copy_from_slice(&info.bytes.to_ne_bytes());
         }
-        large_pages(&mut buffer);
-        match socket.get(GET_ENTRIES, &mut buffer) {
+        match socket.get_large(GET_ENTRIES, &mut buffer) {
             // the hooks of the first answer belong to these entries only if nothing happened between
             Ok(length) if length == buffer.len() && ask_info(&socket, family, table)? == info => {
                 return Ok(Blob {

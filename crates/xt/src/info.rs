@@ -46,6 +46,9 @@ impl<'a> Info<'a> {
 
     /// A text that ends at the first NUL or at the end of its field.
     pub(crate) fn text(self, at: usize, length: usize) -> Option<String> {
+        if let Some(text) = self.name(at, length) {
+            return Some(text.to_owned());
+        }
         let field = self.bytes(at, length)?;
         let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
         Some(String::from_utf8_lossy(field.get(..end)?).into_owned())

@@ -73,19 +73,32 @@ pub(crate) fn save_string(value: &str, out: &mut String) {
         return;
     }
     out.push('"');
-    for letter in value.chars() {
-        if matches!(letter, '"' | '\\' | '\'') {
-            out.push('\\');
-        }
-        out.push(letter);
+    let mut rest = value;
+    // each piece but the last ends before a letter that is escaped, and begins with one but the first
+    while let Some(at) = rest.bytes().skip(1).position(is_escaped).map(|at| at + 1) {
+        push_piece(rest.get(..at).unwrap_or_default(), out);
+        rest = rest.get(at..).unwrap_or_default();
     }
+    push_piece(rest, out);
     out.push('"');
+}
+
+const fn is_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'\'')
+}
+
+/// Of its letters only the first may have to be escaped.
+fn push_piece(piece: &str, out: &mut String) {
+    if piece.bytes().next().is_some_and(is_escaped) {
+        out.push('\\');
+    }
+    out.push_str(piece);
 }
 
 /// Appends a space and a name. Names are not quoted, unless they could not be read back otherwise.
 pub(crate) fn save_name(name: &str, out: &mut String) {
-    let odd = |letter: char| letter.is_ascii_whitespace() || matches!(letter, '"' | '\\');
-    if name.is_empty() || name.starts_with(['-', '!']) || name.contains(odd) {
+    let odd = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\\');
+    if name.is_empty() || name.starts_with(['-', '!']) || name.bytes().any(odd) {
         save_string(name, out);
     } else {
         out.push(' ');
@@ -99,9 +112,19 @@ mod tests {
 
     #[test]
     fn quotes_and_escapes_come_back() {
-        for value in ["a", "", "a b", "it's \"x\" \\", "-x", "ü", "a/b"] {
+        for (value, saved) in [
+            ("a", " a"),
+            ("", r#" """#),
+            ("a b", r#" "a b""#),
+            (r#"it's "x" \"#, r#" "it\'s \"x\" \\""#),
+            (r#""""#, r#" "\"\"""#),
+            ("-x", " -x"),
+            ("ü'ß", r#" "ü\'ß""#),
+            ("a/b", r#" "a/b""#),
+        ] {
             let mut line = String::new();
             save_string(value, &mut line);
+            assert_eq!(line, saved);
             let words = split(&line);
             assert_eq!(words.len(), 1, "{line}");
             assert_eq!(words[0].text, value);

@@ -63,23 +63,52 @@ impl Net {
     }
 }
 
-/// An address as `inet_ntop` prints it: as Rust does, but for the IPv4-compatible ones.
+/// An address as `inet_ntop` prints it.
 pub fn address_text(address: IpAddr) -> String {
-    if let IpAddr::V6(v6) = address
-        && let [0, 0, 0, 0, 0, 0, high, low] = v6.segments()
-        && high != 0
-    {
-        return format!("::{}", Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    Printed(address).to_string()
+}
+
+/// Prints an address as `inet_ntop` does: as Rust, but for the IPv4-compatible ones of IPv6.
+struct Printed(IpAddr);
+
+impl fmt::Display for Printed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write_v4(address, f),
+            IpAddr::V6(address) => match address.segments() {
+                [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+                    f.write_str("::")?;
+                    write_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)), f)
+                }
+                _ => address.fmt(f),
+            },
+        }
     }
-    address.to_string()
+}
+
+/// In one piece: rules are mostly addresses, and tables have tens of thousands of them.
+fn write_v4(address: Ipv4Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut text = [b'.'; 15];
+    let mut end = 0;
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        end += usize::from(at > 0);
+        for unit in [100, 10, 1] {
+            if octet >= unit || unit == 1 {
+                text[end] = b'0' + octet / unit % 10;
+                end += 1;
+            }
+        }
+    }
+    // digits and dots are text
+    f.write_str(std::str::from_utf8(&text[..end]).unwrap_or_default())
 }
 
 impl fmt::Display for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&address_text(self.address))?;
+        Printed(self.address).fmt(f)?;
         match self.prefix() {
             Some(length) => write!(f, "/{length}"),
-            None => write!(f, "/{}", address_text(self.mask)),
+            None => write!(f, "/{}", Printed(self.mask)),
         }
     }
 }
@@ -114,6 +143,14 @@ as_text!(Net);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_octet_is_printed_as_the_standard_library_does() {
+        for octet in 0..=u8::MAX {
+            let address = Ipv4Addr::new(octet, 0, 255 - octet, octet);
+            assert_eq!(address_text(address.into()), address.to_string());
+        }
+    }
 
     #[test]
     fn networks_come_back_in_the_text_of_the_tools() {

@@ -140,6 +140,7 @@ fn a_pod_as_kubectl_prints_it_is_understood_with_every_fact() {
         port: port(number),
         protocol,
         host_port: host.map(|host| NodePort::try_from(host).unwrap()),
+        host_ip: None,
     };
     assert_eq!(
         pod.ports,

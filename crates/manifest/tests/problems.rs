@@ -80,6 +80,25 @@ fn a_wrong_number_or_word_in_a_pod_is_named_with_its_place() {
 }
 
 #[test]
+fn a_host_ip_narrows_a_host_port_and_one_that_is_none_takes_it_away() {
+    let host = |host_ip: &str| {
+        let found = read(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec: {{containers: [{{ports: \
+             [{{containerPort: 80, hostPort: 81, hostIP: {host_ip}}}]}}]}}\n"
+        ));
+        let model::Object::Pod(pod) = &found.objects[0].object else { panic!() };
+        let ip = pod.ports[0].host_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        (pod.ports[0].host_port.is_some(), ip, found.summary.invalid.len())
+    };
+    for anywhere in ["''", "0.0.0.0", "'::'", "null"] {
+        assert_eq!(host(anywhere), (true, String::new(), 0), "{anywhere}");
+    }
+    assert_eq!(host("127.0.0.1"), (true, "127.0.0.1".to_owned(), 0));
+    assert_eq!(host("'::1'"), (true, "::1".to_owned(), 0));
+    assert_eq!(host("localhost"), (false, String::new(), 1));
+}
+
+#[test]
 fn a_wrong_address_in_a_status_is_named_with_its_place() {
     let at = "Pod default/web: status";
     for (text, want) in [

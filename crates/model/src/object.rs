@@ -79,6 +79,8 @@ pub struct ContainerPort {
     pub protocol: Protocol,
     /// The node port that the container runtime maps to it, if any.
     pub host_port: Option<NodePort>,
+    /// The only address of the node at which it does; `None`: at all of them.
+    pub host_ip: Option<IpAddr>,
 }
 
 /// A Pod.

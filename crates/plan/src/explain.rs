@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use model::object::PodNetwork;
 use model::{Finding, IpFamily, Key, NodePort, Protocol};
 
 use crate::core::Core;
 use crate::findings;
+use crate::npl;
 use crate::report::npl_of;
 use crate::state::PodRecord;
 use crate::state::services::{counts, selects};
@@ -146,7 +148,8 @@ fn explain_path(
             pod.owner
         ));
         for mapping in npl_of(core, pod) {
-            if mapping.protocol == protocol && mapping.pod_port.get() == port.get() {
+            let is_known = mapping.node_port != 0 && !mapping.node_ip.is_empty();
+            if is_known && mapping.protocol == protocol && mapping.pod_port.get() == port.get() {
                 let node = format!("{} {protocol} {}", mapping.node_ip, mapping.node_port);
                 answer.say(format!("the same port is reached through the node at {node}"));
             }
@@ -207,6 +210,12 @@ fn tell_pod(core: &Core, pod: &PodRecord, answer: &mut Explanation) {
             ));
         }
     }
+    if pod.network == PodNetwork::Host {
+        answer.say(format!(
+            "{} is on the node's network (hostNetwork): its ports are the node's, and no rule leads to them",
+            pod.owner
+        ));
+    }
     answer.pods.push(PodAnswer {
         pod: name,
         uid: pod.owner.uid.clone(),
@@ -223,6 +232,11 @@ fn tell_pod(core: &Core, pod: &PodRecord, answer: &mut Explanation) {
 }
 
 fn address(core: &Core, pod: &PodRecord, ip: IpAddr) -> AddressAnswer {
+    if pod.network == PodNetwork::Own && npl::is_nodes(&ip, core.state.node(), pod) {
+        let why =
+            "it is the node's, and the Pod does not say hostNetwork: nothing leads there".into();
+        return AddressAnswer { ip: ip.to_string(), owned: false, why };
+    }
     let mut claims = core.addresses.claims(&ip);
     let why = match claims.next() {
         Some((best, rank)) if best.owner == pod.owner => match claims.next() {

@@ -3,11 +3,11 @@
 //!
 //! Costs what there is to tell, not what there is: each part keeps its own list of oddities.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::owner::Life;
-use model::{Finding, FindingCode, Mapping, Owner, Rank, Severity};
+use model::{Finding, FindingCode, Mapping, Owner, Protocol, Rank, Severity};
 
 use crate::cause::Cause;
 use crate::core::Core;
@@ -166,6 +166,13 @@ fn describe(
             format!("its IP {ip} can belong to no Pod; it is ignored"),
             "look at status.podIPs, and at the network plugin that wrote it",
         ),
+        Note::NodesIp(ip) => (
+            FindingCode::InvalidObject,
+            Severity::Warning,
+            format!("its IP {ip} is the node's own: no mapping leads there"),
+            "if the Pod is on the node's network, its spec.hostNetwork says so; else look at the network \
+             plugin that wrote status.podIPs",
+        ),
     }
 }
 
@@ -195,50 +202,55 @@ fn node(core: &Core, findings: &mut Vec<Finding>) {
 }
 
 fn ports(core: &Core, findings: &mut Vec<Finding>) {
+    // A Pod whose ports are all without one is one thing to know.
+    let mut denied: BTreeMap<(&Owner, &Denial), Vec<&Mapping>> = BTreeMap::new();
     for (mapping, denial) in core.ports.denied() {
-        findings.push(denied(core, mapping, denial));
+        denied.entry((&*mapping.owner, denial)).or_default().push(mapping);
     }
+    findings.extend(
+        denied.iter().map(|((owner, denial), mappings)| deny(core, owner, denial, mappings)),
+    );
     for (mapping, refusal) in core.ports.refused() {
         findings.push(refused(mapping, refusal));
     }
 }
 
-fn denied(core: &Core, mapping: &Mapping, denial: &Denial) -> Finding {
-    let Mapping { owner, pod_port, protocol, family } = mapping;
+/// The message is the same however many of its ports are without one: Events are told by it.
+fn deny(core: &Core, owner: &Owner, denial: &Denial, mappings: &[&Mapping]) -> Finding {
     let (slug, message, advice) = match denial {
         Denial::Exhausted => (
             FindingCode::RangeExhausted,
-            format!(
-                "no {family} {protocol} port in {} is free for its port {pod_port}",
-                core.ports.range()
-            ),
+            format!("no node port in {} is free for a port of it", core.ports.range()),
             "widen the port range, or expose fewer ports",
         ),
         Denial::Failed(why) => (
             FindingCode::ReservationFailed,
-            format!("the {protocol} node port for its port {pod_port} could not be opened: {why}"),
+            format!("a node port for a port of it could not be opened: {why}"),
             "raise the limit of open files of the agent",
         ),
     };
-    let taken: Vec<String> = core
-        .ports
-        .taken()
-        .filter(|(f, p, ..)| f == family && p == protocol)
-        .take(EVIDENCE_MAX)
-        .map(|(_, protocol, port, holder)| held_by(protocol, port, holder))
-        .collect();
+    let port =
+        |m: &&Mapping| format!("{} {} {} has no node port", m.family, m.protocol, m.pod_port);
+    let mut evidence: Vec<String> = mappings.iter().take(EVIDENCE_MAX).map(port).collect();
+    let more = mappings.len() - evidence.len();
+    evidence.extend((more > 0).then(|| format!("{more} more have none")));
+    let concerned: BTreeSet<_> = mappings.iter().map(|m| (m.family, m.protocol)).collect();
+    let taken = core.ports.taken().filter(|(f, p, ..)| concerned.contains(&(*f, *p)));
+    evidence.extend(
+        taken.take(EVIDENCE_MAX).map(|(_, protocol, port, holder)| held_by(protocol, port, holder)),
+    );
     Finding {
         code: slug,
         severity: Severity::Error,
         subject: owner.to_string(),
         message,
-        evidence: taken,
+        evidence,
         advice: advice.to_owned(),
         fixable: false,
     }
 }
 
-fn held_by(protocol: model::Protocol, port: model::NodePort, holder: &str) -> String {
+fn held_by(protocol: Protocol, port: model::NodePort, holder: &str) -> String {
     let holder = if holder.is_empty() { "another process" } else { holder };
     format!("{protocol} {port} is held by {holder}")
 }

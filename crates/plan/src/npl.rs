@@ -57,6 +57,8 @@ pub enum Note {
     NoNodeIp(IpFamily),
     /// An IP that can belong to no Pod.
     InvalidIp(IpAddr),
+    /// An IP that is the node's, of a Pod that is not on the node's network.
+    NodesIp(IpAddr),
 }
 
 /// What a Pod is to get, sorted by target, and what is to be said of it.
@@ -92,6 +94,8 @@ pub fn resolve(
     let mut notes = BTreeSet::new();
     if pod.network == PodNetwork::Own {
         notes.extend(pod.ips.iter().filter(|ip| !is_pod_ip(ip)).copied().map(Note::InvalidIp));
+        let of_node = pod.ips.iter().filter(|ip| is_nodes(ip, node, pod));
+        notes.extend(of_node.copied().map(Note::NodesIp));
     }
     let mut targets = Vec::new();
     for service in services {
@@ -116,13 +120,18 @@ fn want(
     owns: &impl Fn(&IpAddr) -> bool,
     notes: &mut BTreeSet<Note>,
 ) -> Option<Want> {
-    let valid = |ip: &&IpAddr| pod.network == PodNetwork::Host || is_pod_ip(ip);
+    // What leads to the node's own address leads to whatever listens there.
+    let own = |ip: &IpAddr| is_pod_ip(ip) && !is_nodes(ip, node, pod);
+    let valid = |ip: &&IpAddr| pod.network == PodNetwork::Host || own(ip);
     let address = node_address(target.family, node, pod);
     let node_ip = match address {
         NodeAddress::Known(ip) => Some(ip),
         NodeAddress::OtherFamily | NodeAddress::Unknown => None,
     };
     let Some(ip) = pod.ips.iter().filter(valid).find(|ip| IpFamily::of(ip) == target.family) else {
+        if pod.ips.iter().any(|ip| IpFamily::of(ip) == target.family && is_nodes(ip, node, pod)) {
+            return None;
+        }
         if pod.ips.iter().any(|ip| valid(&ip)) {
             notes.insert(Note::NoPodIp(target.family));
             return None;
@@ -133,7 +142,7 @@ fn want(
         notes.insert(Note::NoNodeIp(target.family));
         return None;
     }
-    let via = match host_port(target, pod) {
+    let via = match host_port(target, pod, node) {
         Some(port) => Via::HostPort(port, *ip),
         None if owns(ip) => Via::Element(*ip),
         None => Via::Lost(*ip),
@@ -142,11 +151,15 @@ fn want(
 }
 
 /// The port at which the node serves this target already.
-fn host_port(target: Target, pod: &PodRecord) -> Option<NodePort> {
+fn host_port(target: Target, pod: &PodRecord, node: Option<&Node>) -> Option<NodePort> {
+    // At another address than the node's, as its loopback, nobody outside reaches it.
+    let outside = |at: IpAddr| IpFamily::of(&at) == target.family && is_nodes(&at, node, pod);
+
     let stated = pod
         .ports
         .iter()
         .filter(|p| p.port == target.pod_port && p.protocol == target.protocol)
+        .filter(|p| p.host_ip.is_none_or(outside))
         .find_map(|p| p.host_port);
     match pod.network {
         PodNetwork::Own => stated,
@@ -154,6 +167,12 @@ fn host_port(target: Target, pod: &PodRecord) -> Option<NodePort> {
             stated.or_else(|| NodePort::try_from(i64::from(target.pod_port.get())).ok())
         }
     }
+}
+
+/// Whether an address is one by which the node is known.
+pub(crate) fn is_nodes(ip: &IpAddr, node: Option<&Node>, pod: &PodRecord) -> bool {
+    let stated = node.is_some_and(|n| n.external_ips.contains(ip) || n.internal_ips.contains(ip));
+    stated || pod.host_ips.contains(ip)
 }
 
 /// Tells the Pod's ports that a Service leads to, perhaps one of them twice. A name is looked up among

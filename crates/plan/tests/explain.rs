@@ -101,3 +101,37 @@ fn the_answer_is_data_too() {
     assert_eq!(json["pods"][0]["mappings"][0]["podIP"], "10.0.0.5");
     assert_eq!(json["elements"][0]["object"], "npl4 tcp . 61001");
 }
+
+#[test]
+fn a_pod_on_the_nodes_network_says_why_nothing_leads_to_it() {
+    let mut world = World::new();
+    world.apply(service("web", &[(Protocol::Tcp, 80)]));
+    let mut a = pod("a", &[NODE_IP]);
+    a.network = model::object::PodNetwork::Host;
+    world.apply(a);
+    assert!(world.leads().is_empty());
+    let told = text(&world, "default/a");
+    assert!(told.contains("Pod default/a is on the node's network (hostNetwork)"), "{told}");
+    // One that shows the node's IP and does not say so gets nothing.
+    world.apply(pod("b", &[NODE_IP]));
+    assert!(world.leads().is_empty() && world.annotation("b").is_none());
+    let told = text(&world, "default/b");
+    for part in ["it is the node's, and the Pod does not say hostNetwork", "no mapping leads there"]
+    {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn a_mapping_without_a_node_port_is_told_without_a_number() {
+    let mut world = World::starting("61000-61000");
+    world.core.apply(applied(service("web", &[(Protocol::Tcp, 80), (Protocol::Tcp, 81)])));
+    world.core.apply(applied(pod("a", &["10.0.0.5"])));
+    world.core.set_hold(None);
+    world.sync();
+    for query in ["default/a", "192.0.2.9 -> 10.0.0.5 tcp 81"] {
+        let told = text(&world, query);
+        assert!(told.contains("IPv4 tcp 81, no node port: error (no free port"), "{told}");
+        assert!(!told.contains("tcp 0"), "{told}");
+    }
+}

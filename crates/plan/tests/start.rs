@@ -297,6 +297,24 @@ fn an_exhausted_range_denies_one_mapping_and_a_freed_port_serves_it() {
 }
 
 #[test]
+fn a_pod_of_which_many_ports_have_no_node_port_is_one_finding() {
+    let mut world = World::starting("61000-61001");
+    let ports: Vec<_> = (1..=20).map(|port| (Protocol::Tcp, port)).collect();
+    world.core.apply(list(vec![pod("a", &["10.0.0.5"])], vec![service("web", &ports)]));
+    world.core.set_hold(None);
+    world.sync();
+    let findings = world.core.findings();
+    assert_eq!(world.codes(), [(FindingCode::RangeExhausted, "Pod default/a".to_owned())]);
+    assert_eq!(findings[0].message, "no node port in 61000-61001 is free for a port of it");
+    let evidence = &findings[0].evidence;
+    assert_eq!(
+        (&*evidence[0], &*evidence[8]),
+        ("IPv4 tcp 3 has no node port", "10 more have none")
+    );
+    assert_eq!(world.core.counts().denied, 18);
+}
+
+#[test]
 fn a_port_that_another_process_frees_is_found_by_the_retry() {
     let mut world = World::starting("61000-61000");
     let socket = (model::IpFamily::V4, Protocol::Tcp, node_port(61000));
@@ -305,7 +323,8 @@ fn a_port_that_another_process_frees_is_found_by_the_retry() {
     world.core.set_hold(None);
     world.sync();
     let finding = &world.core.findings()[0];
-    assert_eq!(finding.evidence, ["tcp 61000 is held by other (pid 3)"]);
+    let said = ["IPv4 tcp 80 has no node port", "tcp 61000 is held by other (pid 3)"];
+    assert_eq!(finding.evidence, said);
     world.busy.clear();
     assert!(world.sync().is_empty(), "not before it is told to");
     world.core.retry_exhausted();

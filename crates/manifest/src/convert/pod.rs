@@ -108,12 +108,33 @@ fn container_port(at: &At<'_>, network: PodNetwork, check: &mut Check) -> Option
         None => None,
     };
     let port = port?;
-    let host_port = match network {
-        PodNetwork::Own => host_port,
+    let (host_port, host_ip) = match network {
+        PodNetwork::Own => match host_ip(at, check) {
+            Ok(host_ip) => (host_port, host_ip.filter(|_| host_port.is_some())),
+            // no runtime serves a port at no address
+            Err(NoAddress) => (None, None),
+        },
         // the API server's default: on the node's network both are the same
-        PodNetwork::Host => host_port.or_else(|| NodePort::try_from(i64::from(port.get())).ok()),
+        PodNetwork::Host => {
+            (host_port.or_else(|| NodePort::try_from(i64::from(port.get())).ok()), None)
+        }
     };
-    Some(ContainerPort { name, port, protocol, host_port })
+    Some(ContainerPort { name, port, protocol, host_port, host_ip })
+}
+
+/// A `hostIP` that is no address.
+struct NoAddress;
+
+/// `hostIP`: the address at which alone a hostPort is served; unset and unspecified are all.
+fn host_ip(at: &At<'_>, check: &mut Check) -> Result<Option<IpAddr>, NoAddress> {
+    let Some(field) = at.field("hostIP") else { return Ok(None) };
+    let Some(text) = field.text(check).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        let what = shown(text);
+        check.note(&field, format!("{what} is not an IP address; the hostPort does not count"));
+        return Err(NoAddress);
+    };
+    Ok(Some(ip.to_canonical()).filter(|ip| !ip.is_unspecified()))
 }
 
 /// A port number that must be there.

@@ -117,7 +117,11 @@ impl fmt::Display for Explanation {
             for m in &pod.mappings {
                 let MappingReport { protocol, pod_port, node_port, ip_family, .. } = m;
                 let state = state(m.state, &m.reason);
-                writeln!(f, "  {ip_family} {protocol} {node_port} -> {pod_port}: {state}")?;
+                let port = match node_port {
+                    0 => format!("{pod_port}, no node port"),
+                    _ => format!("{node_port} -> {pod_port}"),
+                };
+                writeln!(f, "  {ip_family} {protocol} {port}: {state}")?;
             }
         }
         for element in &self.elements {

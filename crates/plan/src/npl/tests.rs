@@ -12,7 +12,13 @@ fn number(port: i64) -> PodPort {
 
 fn container(name: &str, port: i64, protocol: Protocol, host: Option<i64>) -> ContainerPort {
     let host_port = host.map(|port| port.try_into().unwrap());
-    ContainerPort { name: Some(name.into()), port: number(port), protocol, host_port }
+    ContainerPort {
+        name: Some(name.into()),
+        port: number(port),
+        protocol,
+        host_port,
+        host_ip: None,
+    }
 }
 
 fn pod(ips: &[&str]) -> PodRecord {
@@ -123,6 +129,49 @@ fn a_host_port_is_taken_as_it_is() {
     pod.ports = Arc::new([container("http", 80, Protocol::Tcp, Some(61000))]);
     let via = vias(&pod, &on_80(ServiceFamilies::Unstated(None)))[0].1;
     assert_eq!(via, Via::HostPort(61000.try_into().unwrap(), "10.0.0.5".parse().unwrap()));
+}
+
+#[test]
+fn a_host_port_at_an_address_that_is_not_the_nodes_gets_a_mapping_of_its_own() {
+    let mut pod = pod(&["10.0.0.5", "fd00::5"]);
+    let service = on_80(ServiceFamilies::Dual);
+    let element = |ip: &str| Via::Element(ip.parse().unwrap());
+    let host = |ip: &str| Via::HostPort(61000.try_into().unwrap(), ip.parse().unwrap());
+    let node = model::Node {
+        meta: Meta { namespace: "".into(), name: "n".into(), uid: Uid::new("n") },
+        external_ips: vec!["203.0.113.1".parse().unwrap()],
+        internal_ips: Vec::new(),
+    };
+    for (host_ip, four, six) in [
+        (None, host("10.0.0.5"), host("fd00::5")),
+        (Some("127.0.0.1"), element("10.0.0.5"), element("fd00::5")),
+        (Some("::1"), element("10.0.0.5"), element("fd00::5")),
+        (Some("198.51.100.9"), element("10.0.0.5"), element("fd00::5")),
+        (Some("192.0.2.1"), host("10.0.0.5"), element("fd00::5")),
+        (Some("203.0.113.1"), host("10.0.0.5"), element("fd00::5")),
+        (Some("2001:db8::1"), element("10.0.0.5"), host("fd00::5")),
+    ] {
+        let mut port = container("http", 80, Protocol::Tcp, Some(61000));
+        port.host_ip = host_ip.map(|ip| ip.parse().unwrap());
+        pod.ports = Arc::new([port]);
+        let resolution = resolve(&pod, &[&service], Some(&node), |_| true);
+        let vias: Vec<Via> = resolution.wants.iter().map(|want| want.via).collect();
+        assert_eq!(vias, [four, six], "{host_ip:?}");
+    }
+    // One of several that says the same port is served everywhere.
+    let mut narrow = container("http", 80, Protocol::Tcp, Some(61001));
+    narrow.host_ip = Some("127.0.0.1".parse().unwrap());
+    pod.ports = Arc::new([narrow, container("http", 80, Protocol::Tcp, Some(61000))]);
+    assert_eq!(vias(&pod, &service)[0].1, host("10.0.0.5"));
+}
+
+#[test]
+fn an_ip_that_is_the_nodes_own_is_mapped_to_by_nothing() {
+    let pod = pod(&["192.0.2.1", "fd00::5"]);
+    let resolution = resolve(&pod, &[&on_80(ServiceFamilies::Dual)], None, |_| true);
+    let vias: Vec<Via> = resolution.wants.iter().map(|want| want.via).collect();
+    assert_eq!(vias, [Via::Element("fd00::5".parse().unwrap())]);
+    assert_eq!(resolution.notes, [Note::NodesIp("192.0.2.1".parse().unwrap())]);
 }
 
 #[test]

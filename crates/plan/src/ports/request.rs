@@ -32,7 +32,7 @@ impl Level {
 }
 
 /// Why a mapping has no port, or its port no socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Denial {
     /// There is no free port in the range.
     Exhausted,

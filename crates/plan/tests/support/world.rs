@@ -78,7 +78,13 @@ pub fn pod(name: &str, ips: &[&str]) -> Pod {
 }
 
 pub fn container_port(name: &str, port: u16, protocol: Protocol) -> ContainerPort {
-    ContainerPort { name: Some(name.into()), port: pod_port(port), protocol, host_port: None }
+    ContainerPort {
+        name: Some(name.into()),
+        port: pod_port(port),
+        protocol,
+        host_port: None,
+        host_ip: None,
+    }
 }
 
 /// A Service that asks for NodePortLocal, selects `app=web` and has these target ports.

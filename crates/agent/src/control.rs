@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use thiserror::Error;
+
+use crate::config::SOCKET_DEFAULT;
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -164,6 +166,17 @@ pub enum ListenError {
         /// What is there.
         what: &'static str,
     },
+    /// There is no folder for it.
+    #[error(
+        "cannot listen on {}: there is no folder {}; make it, or give another path",
+        path.display(), folder.display()
+    )]
+    NoFolder {
+        /// The path.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The system refused.
     #[error("cannot listen on {}", path.display())]
     Io {
@@ -175,12 +188,38 @@ pub enum ListenError {
     },
 }
 
+/// Whether the folder of a socket is ours to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folder {
+    /// It is made if it is not there.
+    Ours,
+    /// It must be there.
+    Anothers,
+}
+
+impl Folder {
+    /// Of the socket at this path: ours are the default one's, and what is in the state directory.
+    pub fn of(path: &Path, state_dir: &Path) -> Self {
+        let climbs = path.components().any(|part| part == Component::ParentDir);
+        let default = Path::new(SOCKET_DEFAULT).parent();
+        let ours = path.parent() == default || path.starts_with(state_dir);
+        if ours && !climbs { Self::Ours } else { Self::Anothers }
+    }
+}
+
 /// Listens on a path. A socket that nobody serves any more is replaced, and nothing else: the path
 /// may have been mistyped.
-pub fn listen(path: &Path) -> Result<UnixListener, ListenError> {
+pub fn listen(path: &Path, folder: Folder) -> Result<UnixListener, ListenError> {
     let failed = |source| ListenError::Io { path: path.to_owned(), source };
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(failed)?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        match folder {
+            Folder::Ours => fs::create_dir_all(parent).map_err(failed)?,
+            Folder::Anothers if parent.exists() => {}
+            Folder::Anothers => {
+                let (path, folder) = (path.to_owned(), parent.to_owned());
+                return Err(ListenError::NoFolder { path, folder });
+            }
+        }
     }
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -279,7 +318,7 @@ mod tests {
     fn a_question_is_answered_over_a_real_socket_and_garbage_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/agent.sock");
-        let listener = listen(&path).unwrap();
+        let listener = listen(&path, Folder::Ours).unwrap();
         serve(listener, |query: Query| {
             let answer =
                 Answer::Data { json: Json::from(format!("{:?}", query.request)), text: None };
@@ -301,10 +340,26 @@ mod tests {
     fn a_socket_file_left_by_a_killed_agent_is_replaced_and_a_live_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
-        drop(listen(&path).unwrap());
-        let live = listen(&path).unwrap();
-        assert!(matches!(listen(&path), Err(ListenError::Busy { .. })));
+        drop(listen(&path, Folder::Anothers).unwrap());
+        let live = listen(&path, Folder::Anothers).unwrap();
+        assert!(matches!(listen(&path, Folder::Ours), Err(ListenError::Busy { .. })));
         drop(live);
+    }
+
+    #[test]
+    fn only_folders_of_ours_are_made_for_a_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mistyped/run/agent.sock");
+        let error = listen(&path, Folder::Anothers).unwrap_err();
+        assert!(error.to_string().contains("there is no folder"), "{error}");
+        assert!(!dir.path().join("mistyped").exists());
+        let of = |path: &str| Folder::of(path.as_ref(), "/var/lib/x".as_ref());
+        for ours in [SOCKET_DEFAULT, "/run/netkeep/b.sock", "/var/lib/x/a/b.sock"] {
+            assert_eq!(of(ours), Folder::Ours, "{ours}");
+        }
+        for other in ["/run/netkep/a.sock", "/var/lib/xy/a", "/var/lib/x/../y/a", "a.sock"] {
+            assert_eq!(of(other), Folder::Anothers, "{other}");
+        }
     }
 
     #[test]
@@ -313,11 +368,11 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         fs::write(at("notes"), "mine").unwrap();
         fs::create_dir(at("folder")).unwrap();
-        drop(listen(&at("stale")).unwrap());
+        drop(listen(&at("stale"), Folder::Ours).unwrap());
         std::os::unix::fs::symlink("stale", at("symlink")).unwrap();
         let datagrams = std::os::unix::net::UnixDatagram::bind(at("datagrams")).unwrap();
         for name in ["notes", "folder", "symlink", "datagrams"] {
-            let error = listen(&at(name)).unwrap_err();
+            let error = listen(&at(name), Folder::Ours).unwrap_err();
             assert!(matches!(error, ListenError::Occupied { .. }), "{name}: {error:?}");
             let told = error.to_string();
             assert!(told.contains(name) && told.lines().count() == 1, "{told}");

@@ -31,7 +31,7 @@ use thiserror::Error;
 
 use crate::checks;
 use crate::config::{Config, SOCKET_DEFAULT, SourceSpec};
-use crate::control::{self, Query};
+use crate::control::{self, Folder, Query};
 use crate::keeper::Keeper;
 use crate::lock::{self, LockError};
 use crate::log_level::LogLevel;
@@ -243,9 +243,9 @@ fn serve_control(
         control::serve(listener, send.clone());
     }
     let listener = match &config.socket {
-        Some(path) => Some(control::listen(path)?),
+        Some(path) => Some(control::listen(path, Folder::of(path, &config.state_dir))?),
         // Nobody asked for the default path: in another namespace another agent may have it.
-        None => control::listen(SOCKET_DEFAULT.as_ref())
+        None => control::listen(SOCKET_DEFAULT.as_ref(), Folder::Ours)
             .inspect_err(|error| tracing::debug!(%error, "no socket at {SOCKET_DEFAULT}"))
             .ok(),
     };

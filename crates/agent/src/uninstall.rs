@@ -202,7 +202,7 @@ mod tests {
         let directory = home.path().join("netkeep");
         let socket = directory.join("agent.sock");
         clear_socket(&socket);
-        let listener = control::listen(&socket).unwrap();
+        let listener = control::listen(&socket, control::Folder::Ours).unwrap();
         clear_socket(&socket);
         assert!(socket.exists());
         drop(listener);

@@ -221,7 +221,7 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "NETKEEP_METRICS", value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
     /// What to log: error, warn, info, debug or trace [default: info]
-    #[arg(long, env = "NETKEEP_LOG", value_name = "LEVEL")]
+    #[arg(long, env = "NETKEEP_LOG", value_name = "LEVEL", value_parser = log_level)]
     pub(crate) log_level: Option<LevelFilter>,
     /// How often at most the rules of everybody on this node are checked, as `netkeep doctor` does;
     /// 0 is never. Nothing is checked while nothing changes [default: 30]
@@ -301,7 +301,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogLevelArgs {
     /// error, warn, info, debug or trace; without it, what it is now
-    #[arg(value_name = "LEVEL")]
+    #[arg(value_name = "LEVEL", value_parser = log_level)]
     pub(crate) level: Option<LevelFilter>,
     #[command(flatten)]
     pub(crate) socket: SocketArg,
@@ -390,6 +390,18 @@ pub(crate) mod limits {
     }
 }
 
+/// A level of logging by its word. An agent that logs nothing, or by numbers, is not to be had.
+pub(crate) fn log_level(text: &str) -> Result<LevelFilter, String> {
+    Ok(match text {
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => return Err("a log level is error, warn, info, debug or trace".to_owned()),
+    })
+}
+
 /// A node name is a DNS-1123 subdomain, as in Kubernetes.
 pub(crate) fn node_name(text: &str) -> Result<String, String> {
     let label = |part: &str| {
@@ -415,6 +427,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_log_level_is_one_of_five_words() {
+        for word in ["error", "warn", "info", "debug", "trace"] {
+            assert_eq!(log_level(word).unwrap().to_string(), word);
+        }
+        for bad in ["off", "3", "0", "INFO", "", "warning"] {
+            assert!(log_level(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

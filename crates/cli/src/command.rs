@@ -58,8 +58,7 @@ fn log_to_stderr(level: LevelFilter) -> LogLevel {
     let current = handle.clone();
     let get = move || current.with_current(ToString::to_string).unwrap_or_default();
     let set = move |level: &str| {
-        let level: LevelFilter =
-            level.parse().map_err(|_| format!("{level:?} is not a log level"))?;
+        let level = crate::args::log_level(level).map_err(|why| format!("{level:?}: {why}"))?;
         handle.reload(level).map_err(|error| error.to_string())
     };
     LogLevel::new(get, set)

@@ -46,6 +46,8 @@ fn a_mistake_on_the_command_line_ends_with_2_and_one_line_that_names_it() {
         (&[&plan[..], &["--table", "mine"]].concat(), "mine"),
         (&[&plan[..], &["-o", "xml"]].concat(), "xml"),
         (&["agent", "--node", "n1", "--source", "dir:/x", "--metrics", "nine"], "nine"),
+        (&["agent", "--node", "n1", "--source", "dir:/x", "--log-level", "off"], "debug or trace"),
+        (&["agent", "--node", "n1", "--source", "dir:/x", "--log-level", "3"], "debug or trace"),
         (&["explain"], "WHAT"),
         (&["uninstall", "everything"], "everything"),
     ] {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use tracing::level_filters::LevelFilter;
 
 use super::BadUsage;
-use crate::args::{TableArg, limits, node_name};
+use crate::args::{TableArg, limits, log_level, node_name};
 
 /// The longest file that is read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -46,7 +46,7 @@ pub(super) struct File {
     pub(super) npl_port_range: Option<PortRange>,
     pub(super) npl_map_size: Option<Whole<{ limits::MAP_SIZE.0 }, { limits::MAP_SIZE.1 }>>,
     pub(super) table: Option<TableArg>,
-    #[serde(deserialize_with = "parsed")]
+    #[serde(deserialize_with = "level")]
     pub(super) log_level: Option<LevelFilter>,
 }
 
@@ -84,6 +84,12 @@ fn node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let refuse = |why| serde::de::Error::custom(format!("{text:?}: {why}"));
     node_name(&text).map(Some).map_err(refuse)
+}
+
+fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LevelFilter>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let refuse = |why| serde::de::Error::custom(format!("{text:?}: {why}"));
+    log_level(&text).map(Some).map_err(refuse)
 }
 
 fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

@@ -18,7 +18,9 @@ fn finding(code: FindingCode, severity: Severity, subject: String, message: Stri
 }
 
 fn subject(file: &Path) -> String {
-    format!("file {}", file.display())
+    // The folder itself has no name in it.
+    let unnamed = file.as_os_str().is_empty();
+    if unnamed { "folder of manifests".to_owned() } else { format!("file {}", file.display()) }
 }
 
 /// Something wrong with a file or an object in it.

@@ -50,6 +50,8 @@ fn what_is_no_setting_is_refused_with_its_place_and_the_reason() {
         ("metrics: 9105\n", 1, "9105"),
         ("table: mine\n", 1, "mine"),
         ("logLevel: loud\n", 1, "loud"),
+        ("logLevel: off\n", 1, "error, warn, info, debug or trace"),
+        ("logLevel: 3\n", 1, "error, warn, info, debug or trace"),
         ("allowEmpty: maybe\n", 1, ""),
         ("socket: ''\n", 1, "is no path"),
         ("- node\n", 1, ""),

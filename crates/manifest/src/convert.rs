@@ -16,6 +16,7 @@ use crate::build::Fatal;
 use crate::fields::{At, Check, Fault};
 use crate::node::{Node, Value};
 use crate::problem::{ObjectName, Problem};
+use crate::scalar::shown;
 use crate::{Found, Limits, Status, Summary};
 
 /// What a List has said about itself so far.
@@ -117,12 +118,15 @@ impl<'s> Converter<'s> {
             }
             return self.report(None, check.faults.into_iter().chain(faults));
         }
-        let kind = match (&*api_version, &*kind) {
-            ("v1", "Pod") => ObjectKind::Pod,
-            ("v1", "Service") => ObjectKind::Service,
-            ("v1", "Node") => ObjectKind::Node,
+        let kind = match &*kind {
+            "Pod" => ObjectKind::Pod,
+            "Service" => ObjectKind::Service,
+            "Node" => ObjectKind::Node,
             _ => return,
         };
+        if &*api_version != "v1" {
+            return self.misversioned(&at, kind, &api_version);
+        }
         check.refused = !faults.is_empty();
         let (name, object) = convert(&at, kind, &mut check);
         faults.append(&mut check.faults);
@@ -130,6 +134,27 @@ impl<'s> Converter<'s> {
         if let (false, Some(Converted { object, netns, status })) = (check.refused, object) {
             (self.sink)(Found { object, position: node.position, netns, status });
         }
+    }
+
+    /// A group with a dot is somebody's own, with kinds of its own, as Knative's Service. In those without
+    /// one, which are Kubernetes', there is no other Pod, Service or Node.
+    fn misversioned(&mut self, at: &At<'_>, kind: ObjectKind, api_version: &str) {
+        if api_version.split_once('/').is_some_and(|(group, _)| group.contains('.')) {
+            return;
+        }
+        if self.summary.misversioned.len() >= self.limits.problems {
+            self.summary.unlisted += 1;
+            return;
+        }
+        let name = meta::read(at, kind, &mut Check::default()).map(|head| head.name);
+        let kind = kind.as_str();
+        self.summary.misversioned.push(Problem {
+            file: Arc::clone(&self.file),
+            position: at.node.position,
+            object: name,
+            path: "apiVersion".to_owned(),
+            message: format!("there is no {kind} in {}: it is not read", shown(api_version)),
+        });
     }
 
     fn kind(at: &At<'_>, list: &ListHead, check: &mut Check) -> Option<(Box<str>, Box<str>)> {

@@ -110,6 +110,8 @@ pub struct Summary {
     /// What is wrong with single objects. An object that is named here and was found all the same
     /// has a problem that can be lived with; otherwise it was refused.
     pub invalid: Vec<Problem>,
+    /// Objects of our kinds in a version that there is not: they were not read.
+    pub misversioned: Vec<Problem>,
     /// How many more problems there are than listed.
     pub unlisted: usize,
     /// What makes the file as a whole unreadable; then nothing that was found in it counts.

@@ -45,7 +45,8 @@ pub fn quick(bytes: &[u8], limits: &Limits) -> Option<Parsed> {
     let mut converter = Converter::new("".into(), limits, &mut sink);
     converter.document(&root, Vec::new());
     let summary = converter.summary;
-    let good = summary.invalid.is_empty() && summary.unlisted == 0;
+    let good =
+        summary.invalid.is_empty() && summary.misversioned.is_empty() && summary.unlisted == 0;
     (good && summary.syntax.is_none()).then_some(Parsed { objects, summary })
 }
 

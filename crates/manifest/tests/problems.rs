@@ -503,3 +503,20 @@ fn problems_beyond_the_limit_are_counted_only() {
     let text = format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n{labels}");
     assert_eq!(problems(&text).len(), 20);
 }
+
+#[test]
+fn a_kind_of_ours_in_a_version_that_there_is_not_is_named_and_other_groups_are_not_ours() {
+    let said = |version: &str| -> Vec<String> {
+        let found =
+            read(&format!("---\napiVersion: {version}\nkind: Service\nmetadata: {{name: s}}\n"));
+        assert!(found.objects.is_empty() && found.summary.invalid.is_empty(), "{version}");
+        found.summary.misversioned.iter().map(ToString::to_string).collect()
+    };
+    for version in ["v2", "v1beta1", "core/v1", "apps/v1"] {
+        let want = "f.yaml:2:1: Service default/s: apiVersion: there is no Service in";
+        assert_eq!(said(version), [format!("{want} \"{version}\": it is not read")]);
+    }
+    for version in ["serving.knative.dev/v1", "example.com/v1"] {
+        assert_eq!(said(version), [""; 0], "{version}");
+    }
+}

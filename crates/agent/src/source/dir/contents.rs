@@ -228,8 +228,10 @@ impl Contents {
         let all_stay =
             summary.unlisted > 0 || summary.invalid.iter().any(|problem| problem.object.is_none());
         let problems = || summary.invalid.iter().chain(&halves);
-        let invalid: BTreeSet<&ObjectName> =
-            problems().filter_map(|problem| problem.object.as_ref()).collect();
+        let invalid: BTreeSet<&ObjectName> = problems()
+            .chain(&summary.misversioned)
+            .filter_map(|problem| problem.object.as_ref())
+            .collect();
         let old = std::mem::take(&mut state.names);
         for name in old {
             if found.contains_key(&name) {
@@ -250,6 +252,10 @@ impl Contents {
         let listed: Vec<&Problem> = problems().take(LISTED_MAX).collect();
         let unlisted = summary.unlisted + problems().count() - listed.len();
         describe(file, state, &found, (&listed, unlisted));
+        let misversioned = summary.misversioned.iter();
+        state.troubles.extend(misversioned.map(|problem| {
+            trouble::in_file(file, Severity::Warning, problem, "say apiVersion: v1, or remove it")
+        }));
         state.names.reserve_exact(found.len());
         for (name, item) in found {
             state.names.push(Arc::clone(&name));

@@ -1,5 +1,7 @@
 //! What cannot be understood keeps what it said last.
 
+use model::Severity;
+
 use super::*;
 
 #[test]
@@ -218,4 +220,23 @@ fn a_file_that_was_empty_from_the_start_is_named_until_it_is_written_or_removed(
     world.remove("d.yaml");
     world.until_names(&["a", "b", "c"]);
     world.until("no finding", |belief| belief.problems.is_empty() && belief.unread.is_none());
+}
+
+#[test]
+fn an_object_of_our_kinds_in_a_version_that_there_is_not_is_told_and_keeps_what_it_said() {
+    let mut world = world_of_two();
+    let v2 = pod("a", "10.0.0.7").replace("v1", "v2");
+    world.write("a.yaml", &v2);
+    world.until("a warning", |belief| {
+        let says =
+            ["invalid-object file a.yaml", "a.yaml:1:1: Pod default/a: apiVersion: there is no"];
+        belief.says(&says) && belief.problems[0].severity == Severity::Warning
+    });
+    world.a_while();
+    assert_eq!((world.belief.names(), &*world.belief.pods["a"]), (vec!["a", "b"], "10.0.0.1"));
+    let others = "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: x}\n---\n\
+                  apiVersion: v2\nkind: Route\n";
+    world.write("a.yaml", &format!("{}---\n{others}", pod("a", "10.0.0.7")));
+    world.until("no warning", |belief| belief.problems.is_empty());
+    assert_eq!(world.belief.pods["a"], "10.0.0.7");
 }

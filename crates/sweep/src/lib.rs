@@ -44,7 +44,7 @@ pub use self::{
     guard::{Program, Refusal, guard, programs},
     lockout::Lockout,
     raw::Raw,
-    restore::{Impossible, Restored, Returned, restore, what_is_missing},
+    restore::{Impossible, Restored, ReturnOptions, Returned, restore, what_is_missing},
     select::{Kept, Picked, PickedChain, Referrer, Selection, select},
     sweep::{Force, Options, Step, Swept, look, sweep},
     what::{UnknownSystem, What, system, systems},

@@ -1,10 +1,12 @@
-//! Owns the question whether a sweep would cut the node off: traffic that everybody needs meets a drop
+//! Owns the question whether a sweep or a restore would cut the node off: traffic that everybody needs meets a drop
 //! that it does not meet now. Pure.
 //!
 //! The traffic is a few kinds of packets ([`probe`]); a table is walked for each of them without the
 //! rules that go and with them ([`walk`]). What a rule asks may be unknown of a kind of packets (an
 //! address, a rate, a mark): then both ways are gone. A sweep is told off if packets that could be
-//! accepted no longer can, or if packets that nothing could drop now can be dropped.
+//! accepted no longer can, or if packets that nothing could drop now can be dropped. Of a restore, the
+//! state that it would leave is walked through too; a drop that asks for something only counts there if
+//! it did not stand so before the sweep.
 //! Beside the ports that every node is asked at, all TCP ports count that something listens on
 //! ([`listening`]).
 //!
@@ -20,8 +22,8 @@ use serde::Serialize;
 use xt::{Backend, Chain, ChainKind, Family, Policy, Table, Target, text};
 
 pub(crate) use self::listening::Listening;
-use self::probe::Way;
-use self::walk::{Cause, Walk};
+use self::probe::{Probe, Way};
+use self::walk::{Cause, Ends, Walk};
 use crate::image::Part;
 
 /// Traffic that a sweep would cut off.
@@ -50,12 +52,93 @@ pub(crate) fn of(
     what: &Part,
     listening: &Listening,
 ) -> Vec<Lockout> {
+    if what.is_empty() {
+        return Vec::new();
+    }
+    let of = Of { family, backend, table };
+    let owners = owners_of(table, what);
+    found(
+        &of,
+        &probe::all(listening.of(family)),
+        (&mut Walk::new(table, None), &mut Walk::new(table, Some(what))),
+        |chain, _, before, after| {
+            let worse = before.can_accept && !after.can_accept
+                || before.dropped_by.is_none() && after.dropped_by.is_some();
+            let cause = after.dropped_by.filter(|_| worse)?;
+            Some((cause, first(&of, chain, cause, &owners)))
+        },
+    )
+}
+
+/// A table before and after a restore, and as it was when it was swept.
+pub(crate) struct Return<'a> {
+    pub(crate) now: &'a Table,
+    pub(crate) then: &'a Table,
+    pub(crate) was: &'a Table,
+}
+
+/// What a restore would cut off: packets that could be accepted no longer can, or that are dropped
+/// under conditions under which they were not before the sweep either. A drop that asks for something
+/// and was there as well is how the node was.
+pub(crate) fn of_return(
+    family: Family,
+    backend: Backend,
+    tables: &Return<'_>,
+    listening: &Listening,
+) -> Vec<Lockout> {
+    let of = Of { family, backend, table: tables.then };
+    let mut was = Walk::new(tables.was, None);
+    found(
+        &of,
+        &probe::of_return(listening.of(family)),
+        (&mut Walk::new(tables.now, None), &mut Walk::new(tables.then, None)),
+        |chain, probe, before, after| {
+            let cause = after.dropped_by?;
+            let worse = before.can_accept && !after.can_accept
+                || before.dropped_by.is_none() && was.walk(probe, &chain.name).dropped_by.is_none();
+            worse.then(|| {
+                (cause, format!("{} -I {} {} -j ACCEPT", of.command(), chain.name, probe.spec()))
+            })
+        },
+    )
+}
+
+/// A table, and where it is.
+struct Of<'a> {
+    family: Family,
+    backend: Backend,
+    table: &'a Table,
+}
+
+impl Of<'_> {
+    /// How iptables is called for it.
+    fn command(&self) -> String {
+        let program = match (self.family, self.backend) {
+            (Family::V4, Backend::Legacy) => "iptables-legacy",
+            (Family::V4, Backend::NftCompat) => "iptables-nft",
+            (Family::V6, Backend::Legacy) => "ip6tables-legacy",
+            (Family::V6, Backend::NftCompat) => "ip6tables-nft",
+        };
+        match self.table.name.as_str() {
+            "filter" => program.to_owned(),
+            table => format!("{program} -t {table}"),
+        }
+    }
+}
+
+/// Every kind of packets through every builtin chain; `judge` says what cuts it off, and what to run
+/// first.
+fn found(
+    of: &Of<'_>,
+    probes: &[Probe],
+    (now, then): (&mut Walk<'_>, &mut Walk<'_>),
+    mut judge: impl FnMut(&Chain, &Probe, Ends, Ends) -> Option<(Cause, String)>,
+) -> Vec<Lockout> {
+    let Of { family, table, .. } = of;
     let mut found: Vec<Lockout> = Vec::new();
-    if what.is_empty() || table.name == "nat" {
+    if table.name == "nat" {
         return found;
     }
-    let probes = probe::all(listening.of(family));
-    let (mut now, mut then) = (Walk::new(table, None), Walk::new(table, Some(what)));
     for chain in &table.chains {
         let (ChainKind::Builtin { .. }, Some(way)) = (&chain.kind, Way::of_chain(&chain.name))
         else {
@@ -63,18 +146,16 @@ pub(crate) fn of(
         };
         for probe in probes.iter().filter(|probe| probe.way == way) {
             let (before, after) = (now.walk(probe, &chain.name), then.walk(probe, &chain.name));
-            let worse = before.can_accept && !after.can_accept
-                || before.dropped_by.is_none() && after.dropped_by.is_some();
-            let (true, Some(cause)) = (worse, after.dropped_by) else { continue };
+            let Some((cause, first)) = judge(chain, probe, before, after) else { continue };
             let by = words(table, chain, cause);
             match found.iter_mut().find(|lockout| lockout.chain == chain.name && lockout.by == by) {
                 Some(lockout) => lockout.traffic.push(probe.name.clone().into_owned()),
                 None => found.push(Lockout {
-                    family,
+                    family: *family,
                     table: table.name.clone(),
                     chain: chain.name.clone(),
                     traffic: vec![probe.name.clone().into_owned()],
-                    first: first(family, backend, table, chain, cause, &owners_of(table, what)),
+                    first,
                     by,
                 }),
             }
@@ -112,26 +193,13 @@ fn words(table: &Table, start: &Chain, cause: Cause) -> String {
     }
 }
 
-fn first(
-    family: Family,
-    backend: Backend,
-    table: &Table,
-    start: &Chain,
-    cause: Cause,
-    owners: &[Owner],
-) -> String {
-    let program = match (family, backend) {
-        (Family::V4, Backend::Legacy) => "iptables-legacy",
-        (Family::V4, Backend::NftCompat) => "iptables-nft",
-        (Family::V6, Backend::Legacy) => "ip6tables-legacy",
-        (Family::V6, Backend::NftCompat) => "ip6tables-nft",
-    };
-    let of = if table.name == "filter" { String::new() } else { format!(" -t {}", table.name) };
+fn first(of: &Of<'_>, start: &Chain, cause: Cause, owners: &[Owner]) -> String {
+    let command = of.command();
     let by_hand = match cause {
-        Cause::Policy => format!("{program}{of} -P {} ACCEPT", start.name),
+        Cause::Policy => format!("{command} -P {} ACCEPT", start.name),
         Cause::Rule { .. } => {
-            let line = words(table, start, cause);
-            format!("{program}{of} {}", line.replacen("-A ", "-D ", 1))
+            let line = words(of.table, start, cause);
+            format!("{command} {}", line.replacen("-A ", "-D ", 1))
         }
     };
     if owners.contains(&Owner::Ufw) {

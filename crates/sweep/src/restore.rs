@@ -1,9 +1,10 @@
 //! Owns putting back what a sweep took out: what is not there, at its place between its neighbours.
 
 mod apply;
+mod judge;
 mod plan;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,9 +14,13 @@ use self::plan::Plan;
 use crate::{
     backup::{Backup, TableRecord},
     error::SweepError,
+    guard::Refusal,
     image::Image,
-    legacy, nft,
+    legacy,
+    lockout::{Listening, Lockout},
+    nft,
     select::PickedChain,
+    sweep::Force,
 };
 
 /// A rule that comes back.
@@ -60,6 +65,8 @@ pub struct Restored {
     pub chains: Vec<PickedChain>,
     /// What cannot come back.
     pub impossible: Vec<Impossible>,
+    /// Traffic of the node itself that would be dropped then.
+    pub lockouts: Vec<Lockout>,
     /// How many rules are there already.
     pub present: usize,
     /// What a person may want to know.
@@ -101,6 +108,7 @@ impl Restored {
 /// # Errors
 /// Of reading.
 pub fn what_is_missing(backup: &Backup) -> Result<Restored, SweepError> {
+    let listening = Listening::read().map_err(SweepError::Listening)?;
     let mut names = KernelNames::default();
     let images: Vec<Image> = match backup.backend {
         Backend::Legacy => {
@@ -112,7 +120,9 @@ pub fn what_is_missing(backup: &Backup) -> Result<Restored, SweepError> {
     let mut all = Restored::default();
     for record in &backup.tables {
         let image = images.iter().find(|image| is_of(image, record));
-        all.add(record, &plan::plan(backup.backend, record, image, &mut names));
+        let plan = plan::plan(backup.backend, record, image, &mut names);
+        all.add(record, &plan);
+        all.lockouts.extend(judge::lockouts(backup.backend, record, image, &plan, &listening));
     }
     Ok(all)
 }
@@ -121,27 +131,78 @@ fn is_of(image: &Image, record: &TableRecord) -> bool {
     image.family == record.family && image.table.name == record.name
 }
 
+/// How to restore.
+#[derive(Debug, Clone)]
+pub struct ReturnOptions {
+    /// Whether it counts that the node would be cut off.
+    pub force: Force,
+    /// The lock of legacy iptables: see [`crate::Options`].
+    pub lock: PathBuf,
+    /// How long to wait for the lock, and to try again while others write.
+    pub patience: Duration,
+}
+
+/// What restores of tables have in common.
+struct Course<'a> {
+    options: &'a ReturnOptions,
+    listening: Listening,
+    names: KernelNames,
+    all: Restored,
+}
+
+impl Course<'_> {
+    /// Once more for each attempt: others may have changed what an accept of theirs kept open.
+    fn refuse_lockout(
+        &mut self,
+        backend: Backend,
+        record: &TableRecord,
+        image: Option<&Image>,
+        plan: &Plan,
+    ) -> Result<(), SweepError> {
+        let lockouts = judge::lockouts(backend, record, image, plan, &self.listening);
+        refuse(&lockouts, self.options.force)?;
+        self.all.lockouts.extend(lockouts);
+        Ok(())
+    }
+}
+
+fn refuse(lockouts: &[Lockout], force: Force) -> Result<(), SweepError> {
+    if lockouts.is_empty() || force == Force::Yes {
+        return Ok(());
+    }
+    Err(Refusal::Lockout(lockouts.to_vec()).into())
+}
+
 /// Puts back what of a backup is not there, one table after the other, each as a whole; reads it
-/// back. `lock` and `patience` are those of [`crate::Options`].
+/// back.
 ///
 /// # Errors
-/// [`SweepError`]; what can be told of single rules is in [`Restored::impossible`].
-pub fn restore(backup: &Backup, lock: &Path, patience: Duration) -> Result<Restored, SweepError> {
-    let mut names = KernelNames::default();
-    let mut all = Restored::default();
+/// [`SweepError`]; what can be told of single rules is in [`Restored::impossible`]. If the node would be
+/// cut off, nothing was changed.
+pub fn restore(backup: &Backup, options: &ReturnOptions) -> Result<Restored, SweepError> {
+    if options.force == Force::No {
+        // all tables, before the first is changed
+        refuse(&what_is_missing(backup)?.lockouts, options.force)?;
+    }
+    let mut course = Course {
+        options,
+        listening: Listening::read().map_err(SweepError::Listening)?,
+        names: KernelNames::default(),
+        all: Restored::default(),
+    };
     match backup.backend {
         Backend::Legacy => {
-            let lock = xt::legacy::XtablesLock::acquire(lock, patience)?;
+            let lock = xt::legacy::XtablesLock::acquire(&options.lock, options.patience)?;
             for record in &backup.tables {
-                apply::legacy(record, &lock, patience, &mut names, &mut all)?;
+                apply::legacy(record, &lock, &mut course)?;
             }
         }
         Backend::NftCompat => {
             let mut socket = nfnl::Socket::open()?;
             for record in &backup.tables {
-                apply::nft(record, &mut socket, patience, &mut names, &mut all)?;
+                apply::nft(record, &mut socket, &mut course)?;
             }
         }
     }
-    Ok(all)
+    Ok(course.all)
 }

@@ -14,9 +14,9 @@ Without --yes it only prints what would go. With it, everything needed to put th
 written to a file first; each table is changed at once, read back and compared. Rules that others
 write meanwhile are not lost. Nothing of iptables needs to be installed.
 
-It refuses chains that a running program keeps, and rules without which the node would be cut off
-from SSH, the API server or its own connections (--force overrules both), and chains that rules of
-others lead to. Copies whose repetition means something stay, and it says why.
+It refuses chains that a running program keeps, and what would cut the node off from SSH, the API
+server or its own connections, also if it is a restore (--force overrules both), and chains that rules
+of others lead to. Copies whose repetition means something stay, and it says why.
 
 EXAMPLES:
     netkeep sweep --of calico --backend legacy
@@ -50,7 +50,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, requires = "backend")]
     pub(crate) duplicates: bool,
     /// Put back what a sweep took out, as far as it is not there
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["backend", "force", "backup"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["backend", "backup"])]
     pub(crate) restore: Option<PathBuf>,
     /// Where the rules are, in both families
     #[arg(long, value_enum)]

@@ -7,7 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value as Json, json};
-use sweep::{Backend, Backup, Family, Force, Options, Pattern, Restored, Selection, What};
+use sweep::{
+    Backend, Backup, Family, Force, Lockout, Options, Pattern, Restored, ReturnOptions, Selection,
+    What,
+};
 
 use crate::args::{BackendArg, Format, SweepArgs};
 use crate::output;
@@ -36,6 +39,10 @@ pub(super) fn run(args: &SweepArgs) -> Result<ExitCode> {
     if args.yes { do_it(args, backend, &what) } else { look(args, backend, &what) }
 }
 
+const fn force(args: &SweepArgs) -> Force {
+    if args.force { Force::Yes } else { Force::No }
+}
+
 fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
     let selection = ::sweep::look(backend, what)?;
     let programs = ::sweep::programs(&selection.owners());
@@ -48,14 +55,7 @@ fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
         }
         Format::Text => {
             print_selection(backend, &selection, "would go");
-            for lockout in &selection.lockouts {
-                let ::sweep::Lockout { family, table, chain, traffic, by, first } = lockout;
-                output::print(&format!(
-                    "this would cut the node off: {family} {table} {chain} would drop {} ({by}): \
-                     --yes will refuse without --force; run first: {first}\n",
-                    traffic.join(", ")
-                ));
-            }
+            print_lockouts(&selection.lockouts);
             for program in &programs {
                 let (name, pid) = (&program.name, program.pid);
                 output::print(&format!(
@@ -86,11 +86,21 @@ fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
     })
 }
 
+fn print_lockouts(lockouts: &[Lockout]) {
+    for Lockout { family, table, chain, traffic, by, first } in lockouts {
+        output::print(&format!(
+            "this would cut the node off: {family} {table} {chain} would drop {} ({by}): --yes will \
+             refuse without --force; run first: {first}\n",
+            traffic.join(", ")
+        ));
+    }
+}
+
 fn do_it(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
     let now = Timestamp::now().to_zoned(TimeZone::UTC);
     let file = || args.state_dir.join(now.strftime("sweep-%Y%m%dT%H%M%S.%3fZ.json").to_string());
     let options = Options {
-        force: if args.force { Force::Yes } else { Force::No },
+        force: force(args),
         lock: args.lock.clone(),
         patience: PATIENCE,
         watch: WATCH,
@@ -123,7 +133,9 @@ fn do_it(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
 fn restore(args: &SweepArgs, path: &Path) -> Result<ExitCode> {
     let backup = Backup::read(path)?;
     let restored = if args.yes {
-        ::sweep::restore(&backup, &args.lock, PATIENCE)
+        let options =
+            ReturnOptions { force: force(args), lock: args.lock.clone(), patience: PATIENCE };
+        ::sweep::restore(&backup, &options)
             .with_context(|| format!("cannot restore {}", path.display()))?
     } else {
         ::sweep::what_is_missing(&backup)?
@@ -136,6 +148,7 @@ fn restore(args: &SweepArgs, path: &Path) -> Result<ExitCode> {
             "chains": restored.chains,
             "present": restored.present,
             "impossible": restored.impossible,
+            "cutsOff": restored.lockouts,
             "notes": restored.notes,
         }))?,
         Format::Text => print_restored(&restored, args.yes),
@@ -170,6 +183,7 @@ fn print_restored(restored: &Restored, done: bool) {
         restored.impossible.len()
     ));
     if !done && !restored.is_empty() {
+        print_lockouts(&restored.lockouts);
         output::print("nothing was changed; run again with --yes\n");
     }
 }

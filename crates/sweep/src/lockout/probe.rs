@@ -45,6 +45,7 @@ pub(super) struct Probe {
 
 const TCP: u16 = 6;
 const UDP: u16 = 17;
+const SSH: u16 = 22;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 /// FIN, SYN, RST and ACK: what is known of the flags of a packet of any connection.
@@ -62,7 +63,7 @@ const fn established(name: &'static str, way: Way) -> Probe {
 
 const ALWAYS: [Probe; 7] = [
     established("packets of established connections", Way::In),
-    new("new SSH connections (tcp 22)", Way::In, TCP, 22),
+    new("new SSH connections (tcp 22)", Way::In, TCP, SSH),
     new("new connections to the API server (tcp 6443)", Way::In, TCP, 6443),
     new("new connections to kubelet (tcp 10250)", Way::In, TCP, 10250),
     established("packets of established connections", Way::Out),
@@ -83,6 +84,16 @@ pub(super) fn all(listening: &BTreeSet<u16>) -> Vec<Probe> {
     probes
 }
 
+/// What a restore must leave reachable: rules come back to a node that had them, and a port that it
+/// closes to nobody's loss is none. SSH counts all the same.
+pub(super) fn of_return(listening: &BTreeSet<u16>) -> Vec<Probe> {
+    let served = |probe: &Probe| match (probe.way, probe.destination_port) {
+        (Way::In, Some(port)) => port == SSH || listening.contains(&port),
+        _ => true,
+    };
+    all(listening).into_iter().filter(served).collect()
+}
+
 /// What a rule's conditions say; nothing if it depends.
 type Says = Option<bool>;
 
@@ -95,6 +106,15 @@ fn asked<T>(asks: Option<&Test<T>>, says: impl FnOnce(&T) -> Says) -> Says {
 }
 
 impl Probe {
+    /// Conditions of a rule that these packets meet.
+    pub(super) fn spec(&self) -> String {
+        let protocol = if self.protocol == UDP { "udp" } else { "tcp" };
+        match self.destination_port {
+            Some(port) => format!("-p {protocol} --dport {port}"),
+            None => "-m conntrack --ctstate RELATED,ESTABLISHED".to_owned(),
+        }
+    }
+
     /// Whether packets of this kind meet the rule.
     pub(super) fn meets(&self, rule: &Rule) -> Says {
         let selector = &rule.selector;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use nfnl::{BaseChain, Batch, BatchError, Chain, Hook, Socket, Table};
 use xt::legacy::XtablesLock;
-use xt::{Backend, KernelNames, Policy};
+use xt::{Backend, Policy};
 
-use super::{Impossible, Restored, is_of, plan::Plan, plan::plan};
+use super::{Course, Impossible, is_of, plan::Plan, plan::plan};
 use crate::{
     backup::{Origin, TableRecord},
     error::SweepError,
@@ -57,26 +57,25 @@ impl Attempts {
 pub(super) fn legacy(
     record: &TableRecord,
     lock: &XtablesLock,
-    patience: Duration,
-    names: &mut KernelNames,
-    all: &mut Restored,
+    course: &mut Course<'_>,
 ) -> Result<(), SweepError> {
-    let mut attempts = Attempts::new(patience);
+    let mut attempts = Attempts::new(course.options.patience);
     loop {
         attempts.next()?;
         // makes the table if it is not there
-        let table = match legacy::read_one(record.family, &record.name, names) {
+        let table = match legacy::read_one(record.family, &record.name, &mut course.names) {
             Ok(table) => table,
             Err(error) => {
-                all.impossible.push(impossible(record, told(&error)));
+                course.all.impossible.push(impossible(record, told(&error)));
                 return Ok(());
             }
         };
-        let plan = plan(Backend::Legacy, record, Some(&table.image), names);
+        let plan = plan(Backend::Legacy, record, Some(&table.image), &mut course.names);
         if plan.is_empty() {
-            all.add(record, &plan);
+            course.all.add(record, &plan);
             return Ok(());
         }
+        course.refuse_lockout(Backend::Legacy, record, Some(&table.image), &plan)?;
         let expected = plan.expected(&table.image);
         let done = legacy::change(&table, lock, &expected, |edit| {
             plan.chains.iter().try_for_each(|(chain, _)| edit.add_chain(chain))?;
@@ -90,12 +89,12 @@ pub(super) fn legacy(
         match done {
             Ok(legacy::Outcome::Changed) => {}
             Ok(legacy::Outcome::Done(notes)) => {
-                all.add(record, &plan);
-                all.notes.extend(notes);
+                course.all.add(record, &plan);
+                course.all.notes.extend(notes);
                 return Ok(());
             }
             Err(error @ (SweepError::Edit { .. } | SweepError::Replace { .. })) => {
-                all.impossible.push(impossible(record, told(&error)));
+                course.all.impossible.push(impossible(record, told(&error)));
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -106,16 +105,14 @@ pub(super) fn legacy(
 pub(super) fn nft(
     record: &TableRecord,
     socket: &mut Socket,
-    patience: Duration,
-    names: &mut KernelNames,
-    all: &mut Restored,
+    course: &mut Course<'_>,
 ) -> Result<(), SweepError> {
-    let mut attempts = Attempts::new(patience);
+    let mut attempts = Attempts::new(course.options.patience);
     // numbers of rules, counted over all of the table, that the kernel refused
     let mut refused: BTreeMap<usize, String> = BTreeMap::new();
     loop {
         attempts.next()?;
-        let read = match nft::read(socket, names) {
+        let read = match nft::read(socket, &mut course.names) {
             Ok(read) => read,
             Err(SweepError::Unsettled { .. }) => continue,
             Err(error) => return Err(error),
@@ -124,12 +121,13 @@ pub(super) fn nft(
             make_table(record, socket)?;
             continue;
         };
-        let mut plan = plan(Backend::NftCompat, record, Some(image), names);
+        let mut plan = plan(Backend::NftCompat, record, Some(image), &mut course.names);
         leave_out(record, &mut plan, &refused);
         if plan.is_empty() {
-            all.add(record, &plan);
+            course.all.add(record, &plan);
             return Ok(());
         }
+        course.refuse_lockout(Backend::NftCompat, record, Some(image), &plan)?;
         let mut batch = Batch::new();
         batch.expect_generation(read.generation);
         fill(&mut batch, record, image, &plan)?;
@@ -138,8 +136,8 @@ pub(super) fn nft(
         match nft::commit(socket, &mut batch, read.generation, &expected) {
             Ok(Outcome::Changed | Outcome::Unknown) => {}
             Ok(Outcome::Done(notes)) => {
-                all.add(record, &plan);
-                all.notes.extend(notes);
+                course.all.add(record, &plan);
+                course.all.notes.extend(notes);
                 return Ok(());
             }
             Err(SweepError::Commit(error)) => {
@@ -151,7 +149,10 @@ pub(super) fn nft(
                     Some((number, first.errno.to_string()))
                 });
                 let Some((number, why)) = rule else {
-                    all.impossible.push(impossible(record, told(&SweepError::Commit(error))));
+                    course
+                        .all
+                        .impossible
+                        .push(impossible(record, told(&SweepError::Commit(error))));
                     return Ok(());
                 };
                 // counted among those that were asked for this time

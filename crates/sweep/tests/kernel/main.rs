@@ -9,6 +9,7 @@
 mod backup;
 mod killed;
 mod others;
+mod restores;
 mod rules;
 mod selections;
 mod size;

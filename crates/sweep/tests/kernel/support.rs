@@ -63,9 +63,24 @@ impl Node {
 
     #[track_caller]
     pub(crate) fn restore_from(&self, path: &Path) -> Restored {
+        self.try_restore_from(path, Force::No).unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    pub(crate) fn try_restore_from(
+        &self,
+        path: &Path,
+        force: Force,
+    ) -> Result<Restored, SweepError> {
         let backup = Backup::read(path).unwrap();
-        let work = || sweep::restore(&backup, &self.lock(), Duration::from_secs(30)).unwrap();
-        self.namespace.run(work).unwrap()
+        let patience = Duration::from_secs(30);
+        let options = sweep::ReturnOptions { force, lock: self.lock(), patience };
+        self.namespace.run(|| sweep::restore(&backup, &options)).unwrap()
+    }
+
+    /// What of the backup is missing.
+    pub(crate) fn missing(&self) -> Restored {
+        let backup = Backup::read(&self.backup()).unwrap();
+        self.namespace.run(|| sweep::what_is_missing(&backup).unwrap()).unwrap()
     }
 
     /// Runs a program; its output, if it succeeds.

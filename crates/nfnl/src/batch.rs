@@ -16,8 +16,9 @@ use crate::{
     consts::{
         NFNL_SUBSYS_NFTABLES, NFT_MSG_DELRULE, NFT_MSG_DELSETELEM, NFT_MSG_DESTROYSETELEM,
         NFT_MSG_NEWRULE, NFT_MSG_NEWSETELEM, NFTA_LIST_ELEM, NFTA_RULE_CHAIN, NFTA_RULE_TABLE,
-        NFTA_SET_ELEM_LIST_ELEMENTS, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_TABLE,
-        NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+        NFTA_SET_ELEM_LIST_ELEMENTS, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_SET_ID,
+        NFTA_SET_ELEM_LIST_TABLE, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE,
+        NLM_F_REQUEST,
     },
     object::{Named, Object},
     rule::Rule,
@@ -178,7 +179,7 @@ impl Batch {
         set: &SetId,
         elements: impl IntoIterator<Item = ElementRef<'e>>,
     ) -> Result<ChangeIndex, TooLong> {
-        self.elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, elements)
+        self.elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, (set, None), elements)
     }
 
     /// Adds elements; the batch fails if one exists already.
@@ -190,7 +191,22 @@ impl Batch {
         set: &SetId,
         elements: impl IntoIterator<Item = ElementRef<'e>>,
     ) -> Result<ChangeIndex, TooLong> {
-        self.elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, set, elements)
+        self.elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, (set, None), elements)
+    }
+
+    /// Adds elements to a set that this batch makes with this [`crate::Set::id`]: the only way to name an anonymous
+    /// one, whose name the kernel picks.
+    ///
+    /// # Errors
+    /// [`TooLong`]; the batch is as before then.
+    pub fn create_elements_of<'e>(
+        &mut self,
+        set: &SetId,
+        id: u32,
+        elements: impl IntoIterator<Item = ElementRef<'e>>,
+    ) -> Result<ChangeIndex, TooLong> {
+        let of = (set, Some(id));
+        self.elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, of, elements)
     }
 
     /// Deletes elements by key; the batch fails if one does not exist.
@@ -202,7 +218,7 @@ impl Batch {
         set: &SetId,
         elements: impl IntoIterator<Item = ElementRef<'e>>,
     ) -> Result<ChangeIndex, TooLong> {
-        self.elements(NFT_MSG_DELSETELEM, 0, set, elements)
+        self.elements(NFT_MSG_DELSETELEM, 0, (set, None), elements)
     }
 
     /// Deletes elements by key if they exist (since 6.3).
@@ -214,7 +230,7 @@ impl Batch {
         set: &SetId,
         elements: impl IntoIterator<Item = ElementRef<'e>>,
     ) -> Result<ChangeIndex, TooLong> {
-        self.elements(NFT_MSG_DESTROYSETELEM, 0, set, elements)
+        self.elements(NFT_MSG_DESTROYSETELEM, 0, (set, None), elements)
     }
 
     /// Deletes all elements of a set.
@@ -267,12 +283,15 @@ impl Batch {
         &mut self,
         operation: u8,
         flags: u16,
-        set: &SetId,
+        (set, id): (&SetId, Option<u32>),
         first_element: usize,
     ) -> (Mark, Mark) {
         let message = self.begin(operation, flags, set.family.number(), first_element);
         self.w.put_str(NFTA_SET_ELEM_LIST_TABLE, &set.table);
         self.w.put_str(NFTA_SET_ELEM_LIST_SET, &set.name);
+        if let Some(id) = id {
+            self.w.put_be32(NFTA_SET_ELEM_LIST_SET_ID, id);
+        }
         (message, self.w.begin_nest(NFTA_SET_ELEM_LIST_ELEMENTS))
     }
 
@@ -287,7 +306,7 @@ impl Batch {
         &mut self,
         operation: u8,
         flags: u16,
-        set: &SetId,
+        set: (&SetId, Option<u32>),
         elements: impl IntoIterator<Item = ElementRef<'e>>,
     ) -> Result<ChangeIndex, TooLong> {
         let first_message = self.sent.len();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use xt::{Backend, Family, Policy};
 
-use crate::raw::Raw;
+use crate::{anonymous::SetRecord, raw::Raw};
 
 const KIND: &str = "netkeep-sweep";
 /// Version of the form.
@@ -110,6 +110,9 @@ pub struct Removed {
     /// Names of the IP sets whose numbers are in the bytes, in order: numbers do not last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<String>,
+    /// Sets of nf_tables that it asks and that have no name: they go with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anonymous: Vec<SetRecord>,
 }
 
 /// Why a backup was not written or read.

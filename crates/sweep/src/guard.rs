@@ -14,7 +14,7 @@ use xt::Backend;
 use crate::{
     error::SweepError,
     lockout::Lockout,
-    select::{Picked, Referrer, Selection},
+    select::{NotToReturn, Picked, Referrer, Selection},
     sweep::look,
     what::{What, processes},
 };
@@ -41,6 +41,9 @@ pub enum Refusal {
     /// The node would be cut off.
     #[error("{}", cut_off(.0))]
     Lockout(Vec<Lockout>),
+    /// A backup could not bring some back.
+    #[error("{}", not_to_return(.0))]
+    NotToReturn(Vec<NotToReturn>),
     /// A program would write them again.
     #[error("{}", running(.programs, *.elsewhere))]
     Running {
@@ -86,6 +89,14 @@ fn cut_off(lockouts: &[Lockout]) -> String {
         "this would cut the node off: {}; run first: {}; --force does it all the same",
         each.collect::<Vec<_>>().join("; "),
         first.join("; ")
+    )
+}
+
+fn not_to_return(rules: &[NotToReturn]) -> String {
+    let each = rules.iter().map(|rule| format!("{} ({})", rule.rule, rule.why));
+    format!(
+        "a restore could not put these back as they are: {}; --force takes them out all the same",
+        each.collect::<Vec<_>>().join("; ")
     )
 }
 

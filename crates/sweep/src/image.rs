@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use xt::{ChainKind, Family, Policy, Rule, Table};
 
 use crate::{
+    anonymous::{Asked, SetRecord},
     backup::{BaseRecord, ChainRecord, Origin, Removed, RuleRecord, TableRecord},
     raw::Raw,
     select::Selection,
@@ -15,6 +16,18 @@ use crate::{
 pub(crate) struct Held {
     pub(crate) raw: Raw,
     pub(crate) key: Vec<u8>,
+    /// Sets that may have no name, until it is known.
+    pub(crate) asked: Vec<Asked>,
+    /// Its sets without a name.
+    pub(crate) anonymous: Vec<SetRecord>,
+    /// Why it could not be put back as it is.
+    pub(crate) lost: Option<String>,
+}
+
+impl Held {
+    pub(crate) const fn new(raw: Raw, key: Vec<u8>, asked: Vec<Asked>) -> Self {
+        Self { raw, key, asked, anonymous: Vec::new(), lost: None }
+    }
 }
 
 /// A table.
@@ -94,6 +107,7 @@ impl Image {
                 let removed = held.map(|held| Removed {
                     raw: held.raw.clone(),
                     sets: self.set_names(&held.raw, names),
+                    anonymous: held.anonymous.clone(),
                 });
                 rules.push(RuleRecord { rule: line(rule), removed });
             }

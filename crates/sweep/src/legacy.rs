@@ -51,7 +51,8 @@ fn image(blob: &Blob, names: &mut dyn SetNames) -> Result<Image, SweepError> {
         for rule in &chain.rules {
             let raw = edit.raw(&chain.name, rule.position);
             let raw = Raw::Legacy(raw.map_err(|source| edit_error(blob, source))?);
-            rules.push(Held { key: raw.key(blob.family), raw });
+            let key = raw.key(blob.family, &[]);
+            rules.push(Held::new(raw, key, Vec::new()));
         }
         held.insert(chain.name.clone(), rules);
     }

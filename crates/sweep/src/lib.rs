@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod anonymous;
 mod backup;
 mod error;
 mod glob;
@@ -38,6 +39,7 @@ mod what;
 pub use xt::{Backend, Family, legacy::LOCK_PATH};
 
 pub use self::{
+    anonymous::{Datum, ElementRecord, SetRecord},
     backup::{Backup, BackupError, ChainRecord, Origin, Removed, RuleRecord, TableRecord},
     error::SweepError,
     glob::Pattern,
@@ -45,7 +47,7 @@ pub use self::{
     lockout::Lockout,
     raw::Raw,
     restore::{Impossible, Restored, ReturnOptions, Returned, restore, what_is_missing},
-    select::{Kept, Picked, PickedChain, Referrer, Selection, select},
+    select::{Kept, NotToReturn, Picked, PickedChain, Referrer, Selection, select},
     sweep::{Force, Options, Step, Swept, look, sweep},
     what::{UnknownSystem, What, system, systems},
 };

@@ -6,6 +6,7 @@ use nfnl::{Batch, BatchError, ChainId, RuleId, Socket};
 use xt::{Family, SetNames};
 
 use crate::{
+    anonymous,
     backup::BaseRecord,
     error::SweepError,
     image::{Held, Image, Part},
@@ -23,13 +24,14 @@ pub(crate) struct Read {
 const ATTEMPTS: u32 = 32;
 
 pub(crate) fn read(socket: &mut Socket, names: &mut dyn SetNames) -> Result<Read, SweepError> {
-    for _ in 0..ATTEMPTS {
+    'again: for _ in 0..ATTEMPTS {
         let mut images = Vec::new();
         let mut generations = BTreeSet::new();
         for family in Family::BOTH {
             let (view, mut held) = xt::nft::read_beside(socket, family, names, |rule, view| {
+                let asked = anonymous::asked(&rule);
                 let (raw, key) = Raw::of_nft(rule, view);
-                Held { raw, key }
+                Held::new(raw, key, asked)
             })?;
             generations.insert(view.generation);
             for table in view.ruleset.tables {
@@ -38,7 +40,12 @@ pub(crate) fn read(socket: &mut Socket, names: &mut dyn SetNames) -> Result<Read
                     Some((chain.name.clone(), held))
                 });
                 let held = chains.collect();
-                images.push(image(socket, family, table, held)?);
+                match image(socket, family, table, held) {
+                    Ok(image) => images.push(image),
+                    // somebody took it away meanwhile
+                    Err(SweepError::Nft(error)) if error.is_not_found() => continue 'again,
+                    Err(error) => return Err(error),
+                }
             }
         }
         generations.insert(socket.generation_id()?);
@@ -52,9 +59,10 @@ pub(crate) fn read(socket: &mut Socket, names: &mut dyn SetNames) -> Result<Read
 fn image(
     socket: &mut Socket,
     family: Family,
-    table: xt::Table,
-    held: BTreeMap<String, Vec<Held>>,
+    mut table: xt::Table,
+    mut held: BTreeMap<String, Vec<Held>>,
 ) -> Result<Image, SweepError> {
+    anonymous::fill_in(socket, family, &mut table, &mut held)?;
     let chains = socket.chains(nft_family(family), Some(&table.name))?;
     let bases = chains.into_iter().filter_map(|chain| {
         let base = chain.base?;

@@ -9,6 +9,8 @@ use nfnl::{
 use serde::{Deserialize, Serialize};
 use xt::{Family, Hex, Test, legacy::Leads, legacy::RawRule};
 
+use crate::anonymous::{self, SetRecord};
+
 /// A rule in its backend's own form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -94,12 +96,19 @@ impl Raw {
         Ok(nfnl::Rule { compat, position: None, handle: None, ..rule })
     }
 
-    /// What is equal for rules that are equal in everything but their counters.
-    pub(crate) fn key(&self, family: Family) -> Vec<u8> {
+    /// What is equal for rules that are equal in everything but their counters and the names of sets
+    /// that have none of their own.
+    pub(crate) fn key(&self, family: Family, anonymous: &[SetRecord]) -> Vec<u8> {
         match self {
             Self::Legacy(raw) => legacy_key(raw, family),
             Self::Nft(raw) => match self.to_nft(family) {
-                Ok(mut rule) => nft_key(&mut rule),
+                Ok(rule) => {
+                    let unnamed = nfnl::Set::new(rule.family, "", "", &nfnl::DataType::MARK.spec());
+                    let sets = anonymous.iter().map(|set| (set.name.as_str(), &unnamed)).collect();
+                    let mut key = nft_key(&mut anonymous::with_sets(rule, &sets));
+                    key.extend(anonymous.iter().flat_map(SetRecord::key));
+                    key
+                }
                 Err(NotARule) => raw.attributes.0.clone(),
             },
         }
@@ -282,10 +291,10 @@ mod tests {
                     let bytes = Hex(vec![fill; length]);
                     let raw = RawRule { bytes: bytes.clone(), leads: Leads::Next };
                     let raw = Raw::Legacy(raw);
-                    raw.key(family);
+                    raw.key(family, &[]);
                     raw.sets(family);
                     let raw = Raw::Nft(NftRule { attributes: bytes, protocol: None });
-                    raw.key(family);
+                    raw.key(family, &[]);
                     raw.sets(family);
                     raw.to_nft(family).unwrap_err();
                 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use xt::{Backend, Chain, ChainKind, Counters, Family, Rule, Ruleset, Table, Target, text};
 
 use crate::{
-    image::Part,
+    image::{Image, Part},
     lockout::{self, Listening, Lockout},
     what::What,
 };
@@ -86,6 +86,24 @@ pub struct Referrer {
     pub to: String,
 }
 
+/// A rule that goes and that a restore could not put back as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotToReturn {
+    /// Of which family.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its chain.
+    pub chain: String,
+    /// Its place there, from 1.
+    pub position: u32,
+    /// As iptables-save prints it.
+    pub rule: String,
+    /// Why not.
+    pub why: String,
+}
+
 /// What goes, what stays all the same, and what stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,6 +118,8 @@ pub struct Selection {
     pub referrers: Vec<Referrer>,
     /// Traffic of the node itself that would be dropped then.
     pub lockouts: Vec<Lockout>,
+    /// Rules that would not come back.
+    pub not_to_return: Vec<NotToReturn>,
 }
 
 impl Selection {
@@ -116,7 +136,7 @@ impl Selection {
     /// The part about one table; the rest stays here.
     pub(crate) fn split_off(&mut self, family: Family, table: &str) -> Self {
         let of = |of: Family, name: &str| of == family && name == table;
-        let Self { rules, chains, kept, referrers, lockouts } = self;
+        let Self { rules, chains, kept, referrers, lockouts, not_to_return } = self;
         Self {
             rules: rules.extract_if(.., |rule| of(rule.family, &rule.table)).collect(),
             chains: chains.extract_if(.., |chain| of(chain.family, &chain.table)).collect(),
@@ -124,6 +144,9 @@ impl Selection {
             referrers: referrers.extract_if(.., |rule| of(rule.family, &rule.table)).collect(),
             lockouts: lockouts
                 .extract_if(.., |lockout| of(lockout.family, &lockout.table))
+                .collect(),
+            not_to_return: not_to_return
+                .extract_if(.., |rule| of(rule.family, &rule.table))
                 .collect(),
         }
     }
@@ -141,6 +164,24 @@ impl Selection {
             let part = Part::of(&self, family, &table.name);
             self.lockouts = lockout::of(family, backend, table, &part, listening);
         }
+        self
+    }
+
+    /// With what would not come back of the table's rules.
+    pub(crate) fn with_lost(mut self, image: &Image) -> Self {
+        let lost = self.rules.iter().filter_map(|picked| {
+            let at = (picked.position as usize).checked_sub(1)?;
+            let why = image.held.get(&picked.chain)?.get(at)?.lost.clone()?;
+            Some(NotToReturn {
+                family: picked.family,
+                table: picked.table.clone(),
+                chain: picked.chain.clone(),
+                position: picked.position,
+                rule: picked.rule.clone(),
+                why,
+            })
+        });
+        self.not_to_return = lost.collect();
         self
     }
 
@@ -164,22 +205,18 @@ impl Selection {
         self.kept.extend(other.kept);
         self.referrers.extend(other.referrers);
         self.lockouts.extend(other.lockouts);
+        self.not_to_return.extend(other.not_to_return);
     }
 }
 
 /// What goes of a rule set. It does not know what listens on the node: of ports, only those count that
 /// every node is asked at.
 pub fn select(ruleset: &Ruleset, what: &What) -> Selection {
-    select_of_node(ruleset, what, &Listening::default())
-}
-
-/// What goes of a rule set of a node on which something listens.
-pub(crate) fn select_of_node(ruleset: &Ruleset, what: &What, listening: &Listening) -> Selection {
     let mut all = Selection::default();
     for table in &ruleset.tables {
         let selection = select_in(ruleset.family, table, what);
         let (family, backend) = (ruleset.family, ruleset.backend);
-        all.add(selection.with_lockouts(family, backend, table, what, listening));
+        all.add(selection.with_lockouts(family, backend, table, what, &Listening::default()));
     }
     all
 }

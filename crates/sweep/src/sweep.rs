@@ -17,7 +17,7 @@ use crate::{
     legacy,
     lockout::Listening,
     nft,
-    select::{Selection, select_in, select_of_node},
+    select::{Selection, select_in},
     what::What,
 };
 
@@ -76,14 +76,14 @@ pub fn look(backend: Backend, what: &What) -> Result<Selection, SweepError> {
 }
 
 fn look_at(backend: Backend, what: &What, listening: &Listening) -> Result<Selection, SweepError> {
-    let mut selection = Selection::default();
     let mut names = KernelNames::default();
-    for family in xt::Family::BOTH {
-        let ruleset = match backend {
-            Backend::Legacy => xt::legacy::read(family, &mut names)?,
-            Backend::NftCompat => xt::nft::read(&mut Socket::open()?, family, &mut names)?.ruleset,
-        };
-        selection.add(select_of_node(&ruleset, what, listening));
+    let images: Vec<Image> = match backend {
+        Backend::Legacy => legacy::read(&mut names)?.into_iter().map(|table| table.image).collect(),
+        Backend::NftCompat => nft::read(&mut Socket::open()?, &mut names)?.images,
+    };
+    let mut selection = Selection::default();
+    for image in &images {
+        selection.add(select_in_image(image, backend, what, listening));
     }
     Ok(selection)
 }
@@ -106,6 +106,7 @@ pub fn sweep(
         return Ok(Swept { selection, ..Swept::default() });
     }
     refuse_lockout(&selection, options.force)?;
+    refuse_lost(&selection, options.force)?;
     if options.force == Force::No {
         guard(backend, what, &selection, generation, options.watch)?;
     }
@@ -139,6 +140,25 @@ fn refuse_lockout(selection: &Selection, force: Force) -> Result<(), SweepError>
         return Ok(());
     }
     Err(Refusal::Lockout(selection.lockouts.clone()).into())
+}
+
+fn refuse_lost(selection: &Selection, force: Force) -> Result<(), SweepError> {
+    if selection.not_to_return.is_empty() || force == Force::Yes {
+        return Ok(());
+    }
+    Err(Refusal::NotToReturn(selection.not_to_return.clone()).into())
+}
+
+fn select_in_image(
+    image: &Image,
+    backend: Backend,
+    what: &What,
+    listening: &Listening,
+) -> Selection {
+    let (family, table) = (image.family, &image.table);
+    select_in(family, table, what)
+        .with_lockouts(family, backend, table, what, listening)
+        .with_lost(image)
 }
 
 struct Course<'a> {
@@ -197,13 +217,7 @@ impl<'a> Course<'a> {
     fn plan<'i>(&self, images: impl Iterator<Item = &'i Image>) -> Result<Planned, SweepError> {
         let (mut parts, mut all) = (BTreeMap::new(), Selection::default());
         for (number, image) in images.enumerate() {
-            let selection = select_in(image.family, &image.table, self.what).with_lockouts(
-                image.family,
-                self.backend,
-                &image.table,
-                self.what,
-                self.listening,
-            );
+            let selection = select_in_image(image, self.backend, self.what, self.listening);
             let part = Part::of(&selection, image.family, &image.table.name);
             if !part.is_empty() {
                 parts.insert(number, part);
@@ -212,6 +226,7 @@ impl<'a> Course<'a> {
         }
         refuse_referred(&all)?;
         refuse_lockout(&all, self.options.force)?;
+        refuse_lost(&all, self.options.force)?;
         Ok((parts, all))
     }
 
@@ -317,5 +332,44 @@ impl<'a> Course<'a> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xt::text;
+
+    use super::*;
+    use crate::{Pattern, image::Held, raw::NftRule, raw::Raw};
+
+    #[test]
+    fn a_rule_that_could_not_be_put_back_is_named_and_not_taken_out_unless_forced() {
+        let lines = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 1.1.1.1/32 -j ACCEPT\n\
+            -A FORWARD -s 1.1.1.2/32 -j ACCEPT\nCOMMIT\n";
+        let mut ruleset = text::parse_str(Backend::NftCompat, xt::Family::V4, lines).unwrap();
+        let raw = Raw::Nft(NftRule { attributes: xt::Hex::default(), protocol: None });
+        let held = |lost: Option<&str>| Held {
+            lost: lost.map(str::to_owned),
+            ..Held::new(raw.clone(), Vec::new(), Vec::new())
+        };
+        let rules = vec![held(None), held(Some("its set forgets"))];
+        let image = Image {
+            family: xt::Family::V4,
+            table: ruleset.tables.remove(0),
+            held: BTreeMap::from([("FORWARD".to_owned(), rules)]),
+            bases: BTreeMap::new(),
+        };
+        let what = What::Match(Pattern::new("*-s 1.1.1.*"));
+        let all = select_in_image(&image, Backend::NftCompat, &what, &Listening::default());
+        let lost: Vec<u32> = all.not_to_return.iter().map(|rule| rule.position).collect();
+        assert_eq!((all.rules.len(), lost.as_slice()), (2, &[2][..]));
+        let error = refuse_lost(&all, Force::No).unwrap_err().to_string();
+        for part in ["-A FORWARD -s 1.1.1.2/32 -j ACCEPT (its set forgets)", "--force"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        refuse_lost(&all, Force::Yes).unwrap();
+        let first = What::Match(Pattern::new("*-s 1.1.1.1*"));
+        let one = select_in_image(&image, Backend::NftCompat, &first, &Listening::default());
+        refuse_lost(&one, Force::No).unwrap();
     }
 }

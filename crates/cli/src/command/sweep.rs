@@ -56,6 +56,13 @@ fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
         Format::Text => {
             print_selection(backend, &selection, "would go");
             print_lockouts(&selection.lockouts);
+            for rule in &selection.not_to_return {
+                output::print(&format!(
+                    "a restore could not put this back as it is: {} ({}): --yes will refuse without \
+                     --force\n",
+                    rule.rule, rule.why
+                ));
+            }
             for program in &programs {
                 let (name, pid) = (&program.name, program.pid);
                 output::print(&format!(
@@ -205,6 +212,7 @@ fn told(backend: Backend, what: &What, selection: &Selection) -> serde_json::Map
     say("kept", json!(selection.kept));
     say("inTheWay", json!(selection.referrers));
     say("cutsOff", json!(selection.lockouts));
+    say("notRestorable", json!(selection.not_to_return));
     told
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
-use nfnl::{BaseChain, Batch, BatchError, Chain, Hook, Socket, Table};
+use nfnl::{BaseChain, Batch, BatchError, Chain, ChangeIndex, Hook, Socket, Table};
 use xt::legacy::XtablesLock;
 use xt::{Backend, Policy};
 
 use super::{Course, Impossible, is_of, plan::Plan, plan::plan};
 use crate::{
+    anonymous,
     backup::{Origin, TableRecord},
     error::SweepError,
     image::Image,
@@ -130,7 +131,7 @@ pub(super) fn nft(
         course.refuse_lockout(Backend::NftCompat, record, Some(image), &plan)?;
         let mut batch = Batch::new();
         batch.expect_generation(read.generation);
-        fill(&mut batch, record, image, &plan)?;
+        let of_rules = fill(&mut batch, record, image, &plan)?;
         let key = (record.family, record.name.clone());
         let expected = BTreeMap::from([(key, plan.expected(image))]);
         match nft::commit(socket, &mut batch, read.generation, &expected) {
@@ -143,9 +144,7 @@ pub(super) fn nft(
             Err(SweepError::Commit(error)) => {
                 let first = error.rejections().first().cloned();
                 let rule = first.and_then(|first| {
-                    // they are asked for from the end
-                    let from_end = first.change.checked_sub(plan.chains.len())?;
-                    let number = plan.insertions.len().checked_sub(from_end + 1)?;
+                    let number = *of_rules.get(&first.change)?;
                     Some((number, first.errno.to_string()))
                 });
                 let Some((number, why)) = rule else {
@@ -194,13 +193,13 @@ fn make_table(record: &TableRecord, socket: &mut Socket) -> Result<(), SweepErro
     }
 }
 
-/// Chains first; then one change a rule.
+/// Chains first; then rules, each behind its own sets. Answers which change is for which rule.
 fn fill(
     batch: &mut Batch,
     record: &TableRecord,
     image: &Image,
     plan: &Plan,
-) -> Result<(), SweepError> {
+) -> Result<BTreeMap<ChangeIndex, usize>, SweepError> {
     let family = nft_family(record.family);
     for (name, origin) in &plan.chains {
         let mut chain = Chain::new(family, &record.name, name);
@@ -218,17 +217,30 @@ fn fill(
     }
     // From the end, each behind the rule that was before it: the kernel finds that rule by walking the
     // chain from the front, and so what is put in makes no way longer.
-    for insertion in plan.insertions.iter().rev() {
-        // `plan` has decoded it already
-        let Ok(mut rule) = insertion.raw.to_nft(record.family) else { continue };
+    let mut of_rules = BTreeMap::new();
+    let mut numbers = 1..;
+    for (number, insertion) in plan.insertions.iter().enumerate().rev() {
+        // `plan` has decoded all of it already
+        let Ok(rule) = insertion.raw.to_nft(record.family) else { continue };
+        let made = insertion
+            .anonymous
+            .iter()
+            .zip(&mut numbers)
+            .map(|(set, id)| Some((set, set.to_set(record.family, &record.name, id).ok()?)));
+        let Some(made) = made.collect::<Option<Vec<_>>>() else { continue };
+        for (set, ready) in &made {
+            of_rules.extend(set.put(ready, batch)?.into_iter().map(|change| (change, number)));
+        }
+        let made = made.iter().map(|(set, ready)| (set.name.as_str(), ready)).collect();
+        let mut rule = anonymous::with_sets(rule, &made);
         let rules = image.table.chain(&insertion.chain).map(|chain| chain.rules.as_slice());
         let before = insertion.place.checked_sub(1);
         rule.position = before.and_then(|before| rules?.get(before)?.handle);
-        if rule.position.is_some() {
-            batch.add(&rule)?;
-        } else {
-            batch.insert_rule(&rule)?;
-        }
+        let change = match rule.position {
+            Some(_) => batch.add(&rule)?,
+            None => batch.insert_rule(&rule)?,
+        };
+        of_rules.insert(change, number);
     }
-    Ok(())
+    Ok(of_rules)
 }

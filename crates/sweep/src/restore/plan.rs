@@ -6,6 +6,7 @@ use xt::{Backend, ChainKind, KernelNames};
 
 use super::Impossible;
 use crate::{
+    anonymous::{self, SetRecord},
     backup::{ChainRecord, Origin, Removed, TableRecord},
     image::Image,
     place::{Was, places},
@@ -20,6 +21,8 @@ pub(super) struct Insertion {
     /// Before the rule of this number, counted from 0, of the chain as it is; its length: at the end.
     pub(super) place: usize,
     pub(super) raw: Raw,
+    /// Sets that have to be made for it.
+    pub(super) anonymous: Vec<SetRecord>,
     pub(super) line: String,
 }
 
@@ -59,11 +62,11 @@ impl Plan {
             let mut all = Vec::with_capacity(keys.len() + new.len());
             for (place, key) in std::mem::take(keys).into_iter().enumerate() {
                 while let Some(insertion) = new.next_if(|insertion| insertion.place <= place) {
-                    all.push(insertion.raw.key(image.family));
+                    all.push(insertion.raw.key(image.family, &insertion.anonymous));
                 }
                 all.push(key);
             }
-            all.extend(new.map(|insertion| insertion.raw.key(image.family)));
+            all.extend(new.map(|insertion| insertion.raw.key(image.family, &insertion.anonymous)));
             *keys = all;
         }
         expected
@@ -101,11 +104,12 @@ pub(super) fn plan(
                 Err("its chain is gone, and the sweep did not take it".to_owned())
             } else {
                 prepared(backend, record, chain, removed, names).and_then(|raw| {
-                    match raw.leads_to(record.family) {
-                        Some(to) if leads_nowhere(&plan, &to) => {
-                            Err(format!("the chain that it leads to, {to}, is gone"))
-                        }
-                        _ => Ok(raw),
+                    let own = raw.leads_to(record.family);
+                    let by_sets = removed.anonymous.iter().flat_map(SetRecord::chains);
+                    let mut all = own.into_iter().chain(by_sets.map(str::to_owned));
+                    match all.find(|to| leads_nowhere(&plan, to)) {
+                        Some(to) => Err(format!("the chain that it leads to, {to}, is gone")),
+                        None => Ok(raw),
                     }
                 })
             };
@@ -114,6 +118,7 @@ pub(super) fn plan(
                     chain: chain.name.clone(),
                     place,
                     raw,
+                    anonymous: removed.anonymous.clone(),
                     line: rule.rule.clone(),
                 }),
                 Err(why) => plan.impossible.push(Impossible {
@@ -181,8 +186,12 @@ fn prepared(
             if rule.table != record.name || rule.chain != chain.name {
                 return Err("its bytes are of another chain".to_owned());
             }
-            if rule.expressions.iter().any(asks_anonymous_set) {
+            if !anonymous::asked(&rule).iter().all(|asked| asked.is_among(&removed.anonymous)) {
                 return Err("it asks a set that went with it".to_owned());
+            }
+            for set in &removed.anonymous {
+                set.to_set(record.family, &record.name, 1)
+                    .map_err(|_| format!("the bytes of its set {} are no set", set.name))?;
             }
         }
         _ => return Err("it is of the other backend".to_owned()),
@@ -195,12 +204,4 @@ fn prepared(
         *index = names.index(name).ok_or_else(|| format!("there is no IP set {name}"))?;
     }
     raw.with_sets(record.family, &sets).map_err(|error| error.to_string())
-}
-
-/// Sets without a name live as long as their rule.
-fn asks_anonymous_set(expression: &nfnl::Expr) -> bool {
-    match expression {
-        nfnl::Expr::Lookup(lookup) => lookup.set.starts_with("__"),
-        _ => false,
-    }
 }

@@ -8,6 +8,7 @@
 
 mod backup;
 mod killed;
+mod native;
 mod others;
 mod restores;
 mod rules;

@@ -11,7 +11,7 @@ mod conntrack;
 mod decode;
 mod ipset;
 mod json;
-mod messages;
+pub(crate) mod messages;
 mod nft_json;
 mod nft_render;
 mod nft_text;

@@ -201,6 +201,15 @@ const POD_SIDE: [&str; 27] = [
     "mpqemubr",
 ];
 
+/// Words that tell systems and kinds of links apart: whoever replaces a part of one takes a system for
+/// another.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    let tables = [CHAINS, TABLES, COMMENTS].into_iter().flatten();
+    let systems =
+        tables.flat_map(|(owner, all)| [owner.as_str()].into_iter().chain(all.iter().copied()));
+    systems.chain(POD_SIDE)
+}
+
 /// Whether a link is of that kind, by its kind or its name.
 pub fn is_pod_side_link(link: &Link) -> bool {
     let by_kind =

@@ -5,18 +5,23 @@
 //! are private already and stay.
 //! What names the node (its name, short and long, its hardware addresses, its uplinks' addresses) goes
 //! from every text in every way it is written there ([`needles`]): within other words, in either case,
-//! as bytes in hexadecimal, inside other addresses.
+//! as bytes in hexadecimal, inside other addresses. A name that is a word of the format or of a system
+//! ([`words`]: `filter`, `docker`, `eth0`) cannot be told from it there; it goes only where it stands alone
+//! and somebody wrote it for people: the host's name, comments, prefixes of logs, messages.
 //! Deliberately kept: names of Services in comments. They are what the rules are about.
 
 mod addresses;
 mod needles;
+mod words;
 
 use serde_json::Value;
 
 use self::addresses::Addresses;
 pub(crate) use self::addresses::stands_for_another;
 use self::needles::Needles;
+use self::words::Words;
 use super::{Part, Snapshot};
+use crate::{assemble::messages, owners};
 
 /// Why redaction failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +39,11 @@ impl Snapshot {
     /// # Errors
     /// Never for a snapshot that this crate made: it would have to be one that cannot be written.
     pub fn redacted(&self, salt: u64) -> Result<Self, RedactError> {
-        let mut addresses = Addresses::of(self, salt);
-        let needles = Needles::of(self, &mut addresses);
-        let mut veil = Veil { addresses, needles };
-        let mut value = serde_json::to_value(self)?;
-        veil.hide(&mut value, Keys::Ours);
-        let mut redacted: Self = serde_json::from_value(value)?;
+        let value = serde_json::to_value(self)?;
+        // what a name was taken out of may be a word that nobody thought of: then it is one
+        let mut redacted = self
+            .without_names(value.clone(), salt, &Words::of(self, &value))
+            .or_else(|_| self.without_names(value, salt, &Words::Any))?;
         redacted.taken = None;
         redacted.node = None;
         redacted.redacted = true;
@@ -51,6 +55,19 @@ impl Snapshot {
         }
         Ok(redacted)
     }
+
+    fn without_names(
+        &self,
+        mut value: Value,
+        salt: u64,
+        words: &Words,
+    ) -> Result<Self, serde_json::Error> {
+        let mut addresses = Addresses::of(self, salt);
+        let needles = Needles::of(self, &mut addresses, words);
+        let mut veil = Veil { addresses, needles };
+        veil.hide(&mut value, Keys::Ours, Place::Format);
+        serde_json::from_value(value)
+    }
 }
 
 /// Whose the keys of an object are: names of fields, or texts that somebody wrote.
@@ -60,16 +77,56 @@ enum Keys {
     Free,
 }
 
+/// Parts whose keys are anything: names of sysctls have names of links in them, and the agent's state is
+/// its own.
+const FREE_KEYS: [&str; 2] = ["sysctls", "agent"];
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Read by checks.
+    Format,
+    /// The options of a rule that writes to a log.
+    Log,
+    /// The state of the agent.
+    Agent,
+    /// Written by somebody for people.
+    Prose,
+}
+
+impl Place {
+    /// Of what stands under a key.
+    fn under(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Format, "log" | "nflog") => Self::Log,
+            (Self::Format, "agent") => Self::Agent,
+            (Self::Format, "comment" | "messages" | "kernel.hostname" | "kernel.domainname")
+            | (Self::Log, "prefix") => Self::Prose,
+            (Self::Agent, key) => {
+                let lower = key.to_ascii_lowercase();
+                let told = ["node", "host", "message", "reason"];
+                if told.iter().any(|part| lower.contains(part)) { Self::Prose } else { self }
+            }
+            (place, _) => place,
+        }
+    }
+}
+
 struct Veil {
     addresses: Addresses,
     needles: Needles,
 }
 
 impl Veil {
-    fn hide(&mut self, value: &mut Value, keys: Keys) {
+    fn hide(&mut self, value: &mut Value, keys: Keys, place: Place) {
         match value {
-            Value::String(text) => *text = self.text(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item, keys)),
+            Value::String(text) => {
+                if place == Place::Prose {
+                    *text = self.prose(text);
+                }
+                *text = self.text(text);
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item, keys, place)),
             Value::Object(fields) => {
                 for (key, value) in fields.iter_mut() {
                     let lower = key.to_ascii_lowercase();
@@ -78,12 +135,8 @@ impl Veil {
                         *value = Value::from("redacted");
                         continue;
                     }
-                    // names of sysctls have names of links in them; the agent's state is anything
-                    let inner = match key.as_str() {
-                        "sysctls" | "agent" => Keys::Free,
-                        _ => keys,
-                    };
-                    self.hide(value, inner);
+                    let inner = if FREE_KEYS.contains(&key.as_str()) { Keys::Free } else { keys };
+                    self.hide(value, inner, place.under(key));
                 }
                 if keys == Keys::Free {
                     let old = std::mem::take(fields);
@@ -92,6 +145,16 @@ impl Veil {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+
+    /// Without names that are words too, unless that changes whose it is, or what it says went wrong.
+    fn prose(&self, text: &str) -> String {
+        let without = self.needles.replaced_words(text);
+        let says = |text: &str| {
+            let known = messages::KNOWN.map(|known| text.contains(known));
+            (owners::of_comment(text), known)
+        };
+        if says(&without) == says(text) { without } else { text.to_owned() }
     }
 
     fn text(&mut self, text: &str) -> String {

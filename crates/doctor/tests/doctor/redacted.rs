@@ -240,3 +240,87 @@ fn names_of_services_and_words_of_the_system_stay() {
         assert!(redacted.rules.nft_v4.known().unwrap().table("nat").is_some(), "{name}");
     }
 }
+
+/// Words of a document: of keys, values, and parts of them.
+fn words_of(text: &str) -> BTreeSet<String> {
+    let letter = |c: char| c.is_ascii_alphanumeric();
+    let whole = text.split(|c: char| !letter(c) && !"-_.".contains(c));
+    let parts = text.split(|c: char| !letter(c));
+    let parts_of_parts = parts.clone().map(|word| word.get(..3).unwrap_or(word));
+    whole.chain(parts).chain(parts_of_parts).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
+/// A snapshot of a node that is called so.
+fn called(name: &str, of: &Snapshot) -> Snapshot {
+    let mut node = of.clone();
+    node.node = Some(name.to_owned());
+    if let doctor::Part::Known(sysctls) = &mut node.sysctls {
+        sysctls.insert("kernel.hostname".to_owned(), name.to_owned());
+    }
+    node
+}
+
+fn found(snapshot: &Snapshot) -> Vec<(String, String)> {
+    let found = doctor::run(snapshot).findings.into_iter();
+    found.map(|found| (found.code.to_string(), format!("{:?}", found.severity))).collect()
+}
+
+#[test]
+fn a_node_that_is_called_by_a_word_of_the_format_or_of_a_system_is_diagnosed_as_it_was() {
+    let words = "v4 v6 nft docker kube eth0 eth filter tcp udp info nat known absent user builtin accept \
+        cali flannel cni0 cni veth br0 node host 1 10 80 a cafe fd00 10.0.0.1 main default kernel rule chain \
+        kubernetes services postrouting forward FORWARD conn masq KUBE-SERVICES kube-proxy comment drop \
+        docker0 iptables set true false null legacy nft-compat whole text name port ports label";
+    for name in dumps::names() {
+        let node = dumps::snapshot(&name);
+        let before = found(&node);
+        for word in words.split_ascii_whitespace() {
+            let redacted =
+                called(word, &node).redacted(7).unwrap_or_else(|e| panic!("{word}: {e}"));
+            assert_eq!(found(&redacted), before, "{name} of a node called {word}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_word_of_its_own_a_node_is_called_by_the_same_is_found(
+        dump in any::<prop::sample::Index>(),
+        word in any::<prop::sample::Index>(),
+        salt in any::<u64>(),
+    ) {
+        let name = &dumps::names()[dump.index(dumps::names().len())];
+        let node = dumps::snapshot(name);
+        let words: Vec<String> =
+            words_of(&serde_json::to_string(&node).unwrap()).into_iter().collect();
+        let word = &words[word.index(words.len())];
+        let redacted = called(word, &node).redacted(salt);
+        prop_assert!(redacted.is_ok(), "{name} of a node called {word}: {redacted:?}");
+        prop_assert_eq!(found(&redacted.unwrap()), found(&node), "{} of a node called {}", name, word);
+    }
+}
+
+#[test]
+fn a_name_that_is_a_word_goes_where_it_stands_alone_in_what_is_written_for_people() {
+    let text = "*filter\n:INPUT ACCEPT [0:0]\n:DOCKER - [0:0]\n-A INPUT -j DOCKER\n\
+        -A INPUT -i docker -m comment --comment \"of docker: a/docker:web\" -j LOG --log-prefix \"docker \"\n\
+        COMMIT\n";
+    let node = called(
+        "docker",
+        &dumps::of_files(&[
+            ("iptables-nft-save", text),
+            ("sysctl", "kernel.hostname = docker\n"),
+            ("agent.json", "{\"node\":\"docker\",\"npl\":[]}"),
+        ]),
+    );
+    let redacted = node.redacted(1).unwrap();
+    let told = serde_json::to_string(&redacted).unwrap();
+    assert!(told.contains("of node: a/docker:web") && told.contains("\"node \""), "{told}");
+    assert!(told.contains("{\"node\":\"node\"") || told.contains("\"node\":\"node\""), "{told}");
+    assert!(told.contains("\"kernel.hostname\":\"node\""), "{told}");
+    // the chain of a system, and a link
+    let table = redacted.rules.nft_v4.known().unwrap().table("filter").unwrap();
+    assert!(table.chain("DOCKER").is_some());
+}

@@ -5,14 +5,8 @@ use std::net::IpAddr;
 
 use super::super::Snapshot;
 use super::addresses::Addresses;
+use super::words::Words;
 
-/// Words that are names of tables, hooks and the like: as a whole text they are not the node's.
-const WORDS: [&str; 34] = [
-    "filter", "nat", "mangle", "raw", "security", "input", "output", "forward", "accept", "drop",
-    "return", "queue", "ip", "ip6", "inet", "bridge", "tcp", "udp", "sctp", "icmp", "main",
-    "local", "default", "host", "global", "link", "unicast", "known", "absent", "legacy", "node",
-    "up", "lo", "gateway",
-];
 /// Shorter names are looked for as whole words only.
 const SHORT: usize = 4;
 
@@ -43,7 +37,11 @@ impl Beside {
     }
 }
 
-pub(super) struct Needles(Vec<Needle>);
+pub(super) struct Needles {
+    all: Vec<Needle>,
+    /// Names of the node that are words of the format too, in lower case, and what to put there.
+    ordinary: Vec<(String, String)>,
+}
 
 fn hex(bytes: &[u8]) -> String {
     xt::Hex(bytes.to_vec()).to_string()
@@ -66,20 +64,20 @@ fn base64(text: &str) -> Vec<String> {
 }
 
 impl Needles {
-    pub(super) fn of(snapshot: &Snapshot, addresses: &mut Addresses) -> Self {
-        let mut all = Self(Vec::new());
+    pub(super) fn of(snapshot: &Snapshot, addresses: &mut Addresses, words: &Words) -> Self {
+        let mut all = Self { all: Vec::new(), ordinary: Vec::new() };
         let sysctl = |name: &str| snapshot.sysctls.known().and_then(|all| all.get(name)).cloned();
         let hosts = [snapshot.node.clone(), sysctl("kernel.hostname")];
         for name in hosts.into_iter().flatten() {
             let name = name.trim().to_owned();
-            all.name(&name, "node");
+            all.name(&name, "node", words);
             if let Some((short, domain)) = name.split_once('.') {
-                all.name(short, "node");
-                all.name(domain, "domain");
+                all.name(short, "node", words);
+                all.name(domain, "domain", words);
             }
         }
         if let Some(domain) = sysctl("kernel.domainname").filter(|name| name != "(none)") {
-            all.name(domain.trim(), "domain");
+            all.name(domain.trim(), "domain", words);
         }
         for (mac, instead) in addresses.macs() {
             all.add(hex(&mac), hex(&instead), Beside::Anything);
@@ -123,12 +121,17 @@ impl Needles {
             }
         }
         // a longer one may have a shorter one in it
-        all.0.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));
+        all.all.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));
         all
     }
 
-    fn name(&mut self, name: &str, instead: &str) {
+    fn name(&mut self, name: &str, instead: &str, words: &Words) {
         if name.is_empty() || name == "(none)" || name == "localhost" {
+            return;
+        }
+        let lower = name.to_ascii_lowercase();
+        if words.has(&lower) {
+            self.ordinary.push((lower, instead.to_owned()));
             return;
         }
         let beside = if name.len() < SHORT { Beside::NoLetter } else { Beside::Anything };
@@ -147,19 +150,37 @@ impl Needles {
     }
 
     fn add(&mut self, text: String, instead: String, beside: Beside) {
-        if !self.0.iter().any(|known| known.text == text) && text != instead {
-            self.0.push(Needle { text, instead, beside });
+        if !self.all.iter().any(|known| known.text == text) && text != instead {
+            self.all.push(Needle { text, instead, beside });
         }
+    }
+
+    /// A text that somebody wrote for people, with names that are words too replaced where they stand
+    /// alone.
+    pub(super) fn replaced_words(&self, text: &str) -> String {
+        let of_word = |letter: char| letter.is_alphanumeric() || "-_./:".contains(letter);
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = rest.find(|letter| !of_word(letter)).unwrap_or(rest.len());
+            let (word, behind) = rest.split_at(end);
+            let body = word.trim_end_matches(['.', ':']);
+            let lower = body.to_ascii_lowercase();
+            let known = self.ordinary.iter().find(|(name, _)| *name == lower);
+            out += known.map_or(body, |(_, instead)| instead);
+            out += &word[body.len()..];
+            let next = behind.find(of_word).unwrap_or(behind.len());
+            out += &behind[..next];
+            rest = &behind[next..];
+        }
+        out
     }
 
     /// The text with everything that was looked for replaced.
     pub(super) fn replaced(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for needle in &self.0 {
+        for needle in &self.all {
             let lower = text.to_ascii_lowercase();
-            if lower == needle.text && WORDS.contains(&lower.as_str()) {
-                continue;
-            }
             let mut out = String::new();
             let mut from = 0;
             for (at, _) in lower.match_indices(&needle.text) {

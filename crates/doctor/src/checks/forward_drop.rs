@@ -4,11 +4,13 @@
 mod aimed;
 mod native;
 
+use std::collections::BTreeSet;
+
 use model::{Finding, FindingCode, Severity};
 use xt::{Chain, Match, Policy, Rule, Target};
 
 use super::{Found, Outcome, need_rules};
-use crate::host::{Host, Space, TableView, ends_all};
+use crate::host::{Host, Space, TableView};
 use crate::owners::Owner;
 
 pub(super) fn check(host: &Host<'_>) -> Outcome {
@@ -37,7 +39,7 @@ fn unaccepted(view: &TableView<'_>, chain: &Chain) -> Option<Finding> {
     if !view.is_whole() {
         return None;
     }
-    let end = end(chain)?;
+    let (end, evidence) = end(view, chain)?;
     if accepts_pods(view, &chain.name) {
         return None;
     }
@@ -60,7 +62,7 @@ fn unaccepted(view: &TableView<'_>, chain: &Chain) -> Option<Finding> {
             format!("{} {}", view.place(), chain.name),
             format!("{end}, and no rule before that accepts new packets of Pods"),
         )
-        .evidence(chain.rules.iter().map(|rule| view.show(chain, rule)))
+        .evidence(chain.rules.iter().map(|rule| view.show(chain, rule)).chain(evidence))
         .advice(advice),
     )
 }
@@ -102,24 +104,42 @@ fn drops(rule: &Rule) -> bool {
     matches!(rule.target, Some(Target::Drop | Target::Reject(_)))
 }
 
-/// How the chain ends packets that nobody accepted, if it does.
-fn end(chain: &Chain) -> Option<String> {
-    if let Some(rule) = chain.rules.iter().find(|rule| ends_all(rule)) {
-        return drops(rule).then(|| format!("rule {} takes every packet", rule.position));
+/// How the chain ends packets that nobody accepted, if it does, and what shows it beside its own rules.
+fn end(view: &TableView<'_>, chain: &Chain) -> Option<(String, Option<String>)> {
+    let number = view.number(&chain.name)?;
+    let Some((at, rule)) = view.taker(number) else {
+        return (chain.kind.policy() == Some(Policy::Drop))
+            .then(|| ("the policy is DROP".to_owned(), None));
+    };
+    if !drops(rule) {
+        return None;
     }
-    (chain.kind.policy() == Some(Policy::Drop)).then(|| "the policy is DROP".to_owned())
+    if at.name == chain.name {
+        return Some((format!("rule {} takes every packet", rule.position), None));
+    }
+    let leads = view.met(number).last().map(|rule| rule.position).unwrap_or_default();
+    let (to, position) = (&at.name, rule.position);
+    let text =
+        format!("rule {leads} leads every packet to rule {position} of {to}, which takes it");
+    Some((text, Some(view.show(at, rule))))
 }
 
 /// Whether a rule that packets of a builtin chain come to accepts new packets that may be of Pods.
 fn accepts_pods(view: &TableView<'_>, builtin: &str) -> bool {
-    view.chains().any(|(number, chain)| {
+    let mut open: Vec<usize> = view.number(builtin).into_iter().collect();
+    let mut seen: BTreeSet<usize> = open.iter().copied().collect();
+    while let Some(number) = open.pop() {
         // kube-proxy accepts only what it translated, and answers
-        let owner = view.owner_of(number);
-        owner != Owner::KubeProxy
-            && owner != Owner::Kubelet
-            && view.is_reached_from(number, builtin)
-            && chain.rules.iter().any(accepts)
-    })
+        let other = !matches!(view.owner_of(number), Owner::KubeProxy | Owner::Kubelet);
+        for rule in view.met(number) {
+            if other && accepts(rule) {
+                return true;
+            }
+            let next = rule.target.as_ref().and_then(Target::chain);
+            open.extend(next.and_then(|next| view.number(next)).filter(|next| seen.insert(*next)));
+        }
+    }
+    false
 }
 
 fn accepts(rule: &Rule) -> bool {

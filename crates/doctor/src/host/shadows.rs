@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use xt::{Chain, Net, PortRange, Rule};
 
-use super::captures::captures;
+use super::captures::{LONGEST, captures};
 use super::{Space, TableView, Trait};
 
 /// A rule and the one that leaves nothing for it.
@@ -64,13 +64,16 @@ fn of_chain<'a>(
         let may_take = at + 1 < chain.rules.len()
             && !facts.has(Trait::UNCERTAIN)
             && match facts.leads() {
-                Some(next) => facts.has(Trait::GOES) || view.may_keep(next),
+                Some(next) => facts.has(Trait::GOES) || view.may_keep(next) || view.keeps_all(next),
                 None => facts.has(Trait::ENDS),
             };
         if !any && !may_take {
             continue;
         }
-        let space = Space::of(rule);
+        let mut space = Space::of(rule);
+        if let (None, Some(next)) = (space.protocol, facts.leads()) {
+            space.protocol = only_protocol(view, next);
+        }
         if let Some(by) = earlier.taker(&space) {
             found.push(Shadow { rule, by });
             if found.len() == MOST {
@@ -79,7 +82,9 @@ fn of_chain<'a>(
             continue;
         }
         let takes = || match facts.leads() {
-            Some(next) if !facts.has(Trait::GOES) => captures(view, next, &space),
+            Some(next) if !facts.has(Trait::GOES) => {
+                view.keeps_all(next) || captures(view, next, &space)
+            }
             _ => true,
         };
         if may_take && takes() {
@@ -88,6 +93,28 @@ fn of_chain<'a>(
         }
     }
     found
+}
+
+/// The protocol of all packets that a chain can keep, if it is one: to a rule that leads there, others do
+/// not matter. (kube-proxy's chain of an endpoint translates packets of one, and the rules that lead to it
+/// do not ask for it.)
+fn only_protocol(view: &TableView<'_>, number: usize) -> Option<u16> {
+    let chain = view.table.chains.get(number).filter(|chain| chain.rules.len() <= LONGEST)?;
+    let mut only = None;
+    for (rule, facts) in chain.rules.iter().zip(view.facts(number)) {
+        let keeps = match facts.leads() {
+            Some(next) => view.may_keep(next) || view.keeps_all(next),
+            None => facts.has(Trait::FINAL),
+        };
+        if !keeps {
+            continue;
+        }
+        let protocol = Space::of(rule).protocol?;
+        if *only.get_or_insert(protocol) != protocol {
+            return None;
+        }
+    }
+    only
 }
 
 /// Rules that take all of their packets.

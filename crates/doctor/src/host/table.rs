@@ -19,6 +19,8 @@ use crate::owners::{self, Owner};
 
 /// In chains of so many rules each is compared with each.
 const FEW: usize = 16;
+/// Deeper calls are not followed; the kernel has no deeper ones.
+const DEEPEST: u32 = 16;
 /// Builtin chains whose packets are followed; a bit each.
 const BUILTINS: usize = 16;
 
@@ -76,6 +78,13 @@ struct ChainFacts {
     sends: bool,
     /// From which builtin chains packets come to it.
     reached: u16,
+    /// How many of its rules packets can come to.
+    met: u32,
+    /// The rule that takes every packet that comes to its end, for good: of it, or of a chain that it
+    /// leads every packet to.
+    taker: Option<At>,
+    /// Some packets may come back from before it.
+    escapes: bool,
 }
 
 impl<'a> TableView<'a> {
@@ -99,7 +108,16 @@ impl<'a> TableView<'a> {
         for (at, chain) in table.chains.iter().enumerate() {
             let owner = owners::of_chain(&chain.name);
             view.by_name.insert(&chain.name, at as u32);
-            view.chains.push(ChainFacts { first, owner, keeps: false, sends: false, reached: 0 });
+            view.chains.push(ChainFacts {
+                first,
+                owner,
+                keeps: false,
+                sends: false,
+                reached: 0,
+                met: 0,
+                taker: None,
+                escapes: false,
+            });
             if chain.kind != ChainKind::User && view.builtins.len() < BUILTINS {
                 view.builtins.push(at);
             }
@@ -110,6 +128,7 @@ impl<'a> TableView<'a> {
             view.look(at, chain);
         }
         view.callers = Callers::new(table.chains.len(), view.jumps());
+        view.stop();
         view.reach();
         view
     }
@@ -173,6 +192,50 @@ impl<'a> TableView<'a> {
         })
     }
 
+    /// Where packets surely stop, by the rules that ask nothing: what a chain does with every packet is
+    /// known once it is of the chains that it leads every packet to.
+    fn stop(&mut self) {
+        let mut known = vec![false; self.chains.len()];
+        for start in 0..self.chains.len() {
+            self.stop_in(start, &mut known, DEEPEST);
+        }
+    }
+
+    /// What every packet ends at that is sent into a chain; nothing if some may come back.
+    fn stop_in(&mut self, number: usize, known: &mut [bool], depth: u32) -> Option<At> {
+        // a chain that leads to itself takes nothing there
+        if known[number] || depth == 0 {
+            return self.kept(number);
+        }
+        known[number] = true;
+        let first = self.chains[number].first as usize;
+        let count = self.table.chains[number].rules.len();
+        let (mut met, mut taker, mut escapes) = (count, None, false);
+        for index in 0..count {
+            let facts = self.rules[first + index];
+            let (all, goes) = (facts.has(Trait::ASKS_NOTHING), facts.has(Trait::GOES));
+            let inner = facts.leads().filter(|_| all || goes);
+            let inner = inner.and_then(|next| self.stop_in(next, known, depth - 1));
+            if !all {
+                escapes |= facts.has(Trait::RETURNS) || goes && inner.is_none();
+                continue;
+            }
+            let own = At { chain: number as u32, rule: index as u32 };
+            taker = if facts.has(Trait::FINAL) { Some(own) } else { inner };
+            if taker.is_some() || facts.has(Trait::ENDS) {
+                met = index + 1;
+                break;
+            }
+        }
+        let chain = &mut self.chains[number];
+        (chain.met, chain.taker, chain.escapes) = (met as u32, taker, escapes);
+        self.kept(number)
+    }
+
+    fn kept(&self, number: usize) -> Option<At> {
+        self.chains.get(number).filter(|chain| !chain.escapes)?.taker
+    }
+
     fn reach(&mut self) {
         for (bit, start) in self.builtins.iter().enumerate() {
             let bit = 1 << bit;
@@ -231,6 +294,25 @@ impl<'a> TableView<'a> {
     /// Whether a chain has no rule.
     pub fn is_empty(&self, chain: usize) -> bool {
         self.facts(chain).is_empty()
+    }
+
+    /// The rules of a chain that packets can come to: no others stand behind one that every packet stops
+    /// at, there or in a chain that it leads to.
+    pub fn met(&self, number: usize) -> &'a [Rule] {
+        let rules = self.table.chains.get(number).map_or(&[][..], |chain| &chain.rules);
+        let met = self.chains.get(number).map_or(0, |chain| chain.met as usize);
+        rules.get(..met).unwrap_or(rules)
+    }
+
+    /// Whether every packet that is sent into a chain surely stays there.
+    pub(super) fn keeps_all(&self, number: usize) -> bool {
+        self.kept(number).is_some()
+    }
+
+    /// The rule that every packet ends at that comes to the end of a chain, with its chain, which it may be
+    /// led to.
+    pub fn taker(&self, number: usize) -> Option<(&'a Chain, &'a Rule)> {
+        self.rule(self.chains.get(number)?.taker?)
     }
 
     /// Whose a chain is.

@@ -229,6 +229,8 @@ fn a_drop_that_comes_after_an_accept_of_iptables_is_found_however_it_is_written(
         ("drop", "\t\tjump allowed\n", "\tchain allowed {\n\t\ttcp dport 22 accept\n\t}\n"),
         ("accept", "\t\tct state established,related accept\n\t\tdrop\n", ""),
         ("accept", "\t\tcounter packets 0 bytes 0 reject\n", ""),
+        ("accept", "\t\tjump mine\n", "\tchain mine {\n\t\tdrop\n\t}\n"),
+        ("accept", "\t\tgoto mine\n\t\taccept\n", "\tchain mine {\n\t\tdrop\n\t}\n"),
         ("accept", "\t\tiifname \"cni0\" drop\n", ""),
         ("accept", "\t\tip saddr 10.244.0.0/16 drop\n", ""),
     ] {
@@ -243,6 +245,13 @@ fn a_drop_that_comes_after_an_accept_of_iptables_is_found_however_it_is_written(
         ("drop", "\t\tjump allowed\n", "\tchain allowed {\n\t\tiifname \"cni*\" accept\n\t}\n"),
         ("drop", "\t\taccept\n", ""),
         ("accept", "\t\taccept\n\t\tdrop\n", ""),
+        ("accept", "\t\tjump mine\n", "\tchain mine {\n\t\treturn\n\t\tdrop\n\t}\n"),
+        (
+            "accept",
+            "\t\tjump mine\n",
+            "\tchain mine {\n\t\tiifname \"cni0\" accept\n\t\tdrop\n\t}\n",
+        ),
+        ("accept", "\t\tjump mine\n", "\tchain mine {\n\t\tjump mine\n\t}\n"),
         ("accept", "\t\tip saddr 203.0.113.0/24 drop\n", ""),
         ("accept", "\t\tiifname \"eth1\" drop\n", ""),
         ("accept", "\t\tct state invalid drop\n", ""),
@@ -276,6 +285,19 @@ fn a_drop_of_all_packets_of_pods_is_found_in_every_table_that_they_pass() {
         ("mangle", "-A PREROUTING -s 10.244.0.0/16 -j DROP\n"),
         ("raw", "-A PREROUTING -d 10.244.0.0/16 -j DROP\n"),
         ("mangle", ":FORWARD DROP [0:0]\n"),
+        ("mangle", ":MINE - [0:0]\n-A FORWARD -j MINE\n-A MINE -j DROP\n"),
+        (
+            "raw",
+            ":A - [0:0]\n:B - [0:0]\n-A PREROUTING -j A\n-A A -s 1.1.1.1/32 -j LOG\n-A A -g B\n-A B -j DROP\n",
+        ),
+        (
+            "filter",
+            ":MINE - [0:0]\n-A FORWARD -j MINE\n-A MINE -m comment --comment x -j DROP\n-A FORWARD -j FLANNEL-FWD\n",
+        ),
+        (
+            "filter",
+            ":MINE - [0:0]\n-A FORWARD -j MINE\n-A MINE -j DROP\n-A FORWARD -s 10.244.0.0/16 -j ACCEPT\n",
+        ),
         ("filter", "-A FORWARD -i cni0 -j REJECT --reject-with icmp-port-unreachable\n"),
         ("filter", "-A FORWARD -i eth0 -j ACCEPT\n-A FORWARD -i cni+ -j DROP\n"),
     ];
@@ -293,6 +315,16 @@ fn a_drop_of_all_packets_of_pods_is_found_in_every_table_that_they_pass() {
     for (table, lines) in [
         ("mangle", ""),
         ("mangle", "-A FORWARD -j ACCEPT\n-A FORWARD -j DROP\n"),
+        ("mangle", ":MINE - [0:0]\n-A FORWARD -j MINE\n-A MINE -j RETURN\n-A MINE -j DROP\n"),
+        (
+            "mangle",
+            ":MINE - [0:0]\n-A FORWARD -j MINE\n-A MINE -s 10.244.0.0/16 -j ACCEPT\n-A MINE -j DROP\n",
+        ),
+        (
+            "mangle",
+            ":MINE - [0:0]\n-A FORWARD -p tcp -m tcp --dport 111 -j MINE\n-A MINE -j DROP\n",
+        ),
+        ("mangle", ":A - [0:0]\n:B - [0:0]\n-A FORWARD -j A\n-A A -j B\n-A B -j A\n"),
         ("mangle", "-A PREROUTING -s 203.0.113.0/24 -j DROP\n"),
         ("mangle", "-A PREROUTING -i eth0 -s 10.0.0.0/8 -j DROP\n"),
         ("raw", "-A PREROUTING -m rpfilter --invert -j DROP\n"),
@@ -556,4 +588,64 @@ fn a_lock_that_is_held_for_long_names_process_and_command() {
         "{long:?}"
     );
     assert_eq!((found(r#","seconds":1"#), found("")), (vec![], vec![]));
+}
+
+#[test]
+fn rules_behind_a_jump_to_a_chain_that_drops_all_are_shadowed_however_long_the_chain_is() {
+    for more in [0, 40] {
+        let own = "-A MINE -s 192.0.2.1/32 -j LOG\n".repeat(more);
+        let text = format!(
+            "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:MINE - [0:0]\n-A INPUT -j MINE\n\
+             -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n{own}-A MINE -j DROP\nCOMMIT\n"
+        );
+        let found = found(&[("iptables-nft-save", &text)], Code::ShadowedRule, Severity::Warning);
+        assert_eq!(found.len(), 1, "{more}: {found:?}");
+    }
+}
+
+#[test]
+fn endpoints_behind_one_that_takes_every_packet_of_its_service_are_shadowed() {
+    let service = |first: &str, second: &str, more: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-X - [0:0]\n\
+             :KUBE-MARK-MASQ - [0:0]\n:KUBE-SEP-A - [0:0]\n:KUBE-SEP-B - [0:0]\n:KUBE-SEP-C - [0:0]\n\
+             -A PREROUTING -j KUBE-SERVICES\n\
+             -A KUBE-SERVICES -d 10.96.0.5/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-X\n\
+             -A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000\n\
+             -A KUBE-SVC-X ! -s 10.244.0.0/16 -d 10.96.0.5/32 -p tcp -m tcp --dport 80 -j KUBE-MARK-MASQ\n\
+             {more}-A KUBE-SVC-X {first}-j KUBE-SEP-A\n-A KUBE-SVC-X {second}-j KUBE-SEP-B\n\
+             -A KUBE-SVC-X -m comment --comment \"n/s -> 10.244.1.7:80\" -j KUBE-SEP-C\n\
+             -A KUBE-SEP-A -s 10.244.1.5/32 -j KUBE-MARK-MASQ\n\
+             -A KUBE-SEP-A -p tcp -m tcp -j DNAT --to-destination 10.244.1.5:80\n\
+             -A KUBE-SEP-B -s 10.244.1.6/32 -j KUBE-MARK-MASQ\n\
+             -A KUBE-SEP-B -p tcp -m tcp -j DNAT --to-destination 10.244.1.6:80\n\
+             -A KUBE-SEP-C -s 10.244.1.7/32 -j KUBE-MARK-MASQ\n\
+             -A KUBE-SEP-C -p tcp -m tcp -j DNAT --to-destination 10.244.1.7:80\nCOMMIT\n"
+        )
+    };
+    let chance = |of| format!("-m statistic --mode random --probability {of} ");
+    let (third, half) = (chance("0.33333333349"), chance("0.50000000000"));
+    let shadowed = |text: &str| {
+        let report = doctor::run(&dumps::of_files(&[("iptables-nft-save", text)]));
+        report
+            .findings
+            .into_iter()
+            .filter(|found| found.code == Code::ShadowedRule)
+            .collect::<Vec<_>>()
+    };
+    let all = shadowed(&service("", "", ""));
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].severity, Severity::Error);
+    assert!(all[0].message.starts_with("2 rules behind rule 2"), "{all:?}");
+    assert!(all[0].message.contains("10.244.1.6:80 (KUBE-SEP-B) is not reached"), "{all:?}");
+    let last = shadowed(&service(&third, "", ""));
+    assert!(last.len() == 1 && last[0].message.contains("KUBE-SEP-C"), "{last:?}");
+    assert_eq!(shadowed(&service(&third, &half, "")), []);
+    let affinity = "-A KUBE-SVC-X -m recent --name KUBE-SEP-A --rcheck --seconds 10800 --reap --rsource -j KUBE-SEP-A\n";
+    assert_eq!(shadowed(&service(&third, &half, affinity)), []);
+    // of another protocol each
+    let mixed =
+        service("", "", "").replace("-A KUBE-SEP-B -p tcp -m tcp", "-A KUBE-SEP-B -p udp -m udp");
+    let mixed = shadowed(&mixed);
+    assert!(mixed.len() == 1 && mixed[0].message.contains("KUBE-SEP-C"), "{mixed:?}");
 }

@@ -9,12 +9,12 @@ use xt::{Chain, Iface, Net, Rule, Target};
 use super::native::{BRIDGES, covers_pods};
 use super::{Found, accepts, drops};
 use crate::checks::deletion;
-use crate::host::{Host, Space, TableView, ends_all};
+use crate::host::{Host, Space, TableView};
 use crate::owners::Owner;
 use crate::snapshot::Prefix;
 
 pub(super) fn finding(host: &Host<'_>, view: &TableView<'_>, chain: &Chain) -> Option<Finding> {
-    let met = chain.rules.iter().take_while(|rule| !ends_all(rule));
+    let met = view.met(view.number(&chain.name)?);
     let mut before: Vec<(&Rule, Space)> = Vec::new();
     for rule in met {
         let space = Space::of(rule);

@@ -34,13 +34,19 @@ pub(super) fn check(host: &Host<'_>) -> Vec<model::Finding> {
 fn finding(host: &Host<'_>, table: &NftTable, chain: &NftChain) -> Option<model::Finding> {
     let base = chain.base.as_ref().filter(|base| HOOKS.contains(&base.hook.as_str()))?;
     let place = format!("table {} {} chain {}", table.family, table.name, chain.name);
-    let taken = chain.rules.iter().position(|rule| takes_all(rule).is_some());
-    let end = match taken.and_then(|at| Some((at, takes_all(chain.rules.get(at)?)?))) {
+    let ends = |rule| takes_all(table, rule, DEEPEST);
+    let taken = chain.rules.iter().position(|rule| ends(rule).is_some());
+    let end = match taken.and_then(|at| Some((at, ends(chain.rules.get(at)?)?))) {
         Some((at, Ends::Drops)) => Some(format!("rule {} of it drops every packet", at + 1)),
+        Some((at, Ends::DropsIn(next))) => Some(format!(
+            "rule {} of it leads every packet to chain {next}, which drops it",
+            at + 1
+        )),
         None if base.policy.as_deref() == Some("drop") => Some("the policy is drop".to_owned()),
-        Some((_, Ends::Passes)) | None => None,
+        Some((_, Ends::Passes | Ends::Returns)) | None => None,
     };
-    let before = &chain.rules[..taken.unwrap_or(chain.rules.len())];
+    // and it: a chain that it leads to may accept before it drops
+    let before = &chain.rules[..taken.map_or(chain.rules.len(), |at| at + 1)];
     let (message, evidence): (String, Vec<&NftRule>) = if let Some(end) = end {
         let mut seen = BTreeSet::from([chain.name.as_str()]);
         if accepts(table, before, &mut seen) {
@@ -69,19 +75,37 @@ fn finding(host: &Host<'_>, table: &NftTable, chain: &NftChain) -> Option<model:
     )
 }
 
-enum Ends {
+/// Deeper calls are not followed: such a chain may let packets pass.
+const DEEPEST: u32 = 8;
+
+enum Ends<'a> {
     Drops,
+    /// In a chain that every packet is led to.
+    DropsIn(&'a str),
     Passes,
+    /// To the caller's next rule, or to the policy.
+    Returns,
 }
 
 /// How a rule ends every packet, if it does.
-fn takes_all(rule: &NftRule) -> Option<Ends> {
+fn takes_all<'a>(table: &'a NftTable, rule: &'a NftRule, depth: u32) -> Option<Ends<'a>> {
     if rule.conditions > 0 {
         return None;
     }
-    match rule.verdict {
-        Some(Verdict::Drop | Verdict::Reject) => Some(Ends::Drops),
-        Some(Verdict::Accept | Verdict::Return | Verdict::Queue) => Some(Ends::Passes),
+    let inner = |next: &str| {
+        let chain = table.chain(next).filter(|_| depth > 0)?;
+        let mut ends = chain.rules.iter().filter_map(|rule| takes_all(table, rule, depth - 1));
+        match ends.next()? {
+            Ends::Drops => Some(Ends::DropsIn(&chain.name)),
+            other => Some(other),
+        }
+    };
+    match rule.verdict.as_ref()? {
+        Verdict::Drop | Verdict::Reject => Some(Ends::Drops),
+        Verdict::Accept | Verdict::Queue => Some(Ends::Passes),
+        Verdict::Return => Some(Ends::Returns),
+        Verdict::Jump(next) => inner(next).filter(|ends| !matches!(ends, Ends::Returns)),
+        Verdict::Goto(next) => Some(inner(next).unwrap_or(Ends::Returns)),
         _ => None,
     }
 }

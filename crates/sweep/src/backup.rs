@@ -190,15 +190,21 @@ impl Backup {
         };
         fs::create_dir_all(folder)?;
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
+        name.push(format!(".{}.new", std::process::id()));
         let draft = path.with_file_name(name);
         let mut text = serde_json::to_vec(self).map_err(io::Error::other)?;
         text.push(b'\n');
         let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)?;
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&draft)?;
+        let written = file
+            .write_all(&text)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&draft, path));
+        if written.is_err() {
+            // it is ours and of no use; the error that matters is the first
+            let _ = fs::remove_file(&draft);
+        }
+        written?;
         File::open(folder)?.sync_all()
     }
 

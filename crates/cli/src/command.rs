@@ -43,6 +43,15 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
+/// The exit code of a command that could not say what it has to: where 1 means what was found, a script
+/// must not take it for that.
+pub(crate) const fn unsaid(command: &Command) -> u8 {
+    match command {
+        Command::Doctor(_) | Command::Diff(_) => doctor::CANNOT_LOOK,
+        _ => 1,
+    }
+}
+
 /// Logs to standard error: text for a person, JSON for a collector. What is logged can be changed
 /// later.
 fn log_to_stderr(level: LevelFilter) -> LogLevel {

@@ -18,35 +18,39 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    ended(command::run(cli.command))
+    let unsaid = command::unsaid(&cli.command);
+    ended(command::run(cli.command), unsaid)
 }
 
 /// How a command ended. What it could not say was not done: a script has half of an answer.
-fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+fn ended(outcome: anyhow::Result<ExitCode>, unsaid: u8) -> ExitCode {
     let said = output::finish().context("cannot write to standard output");
-    match outcome.and_then(|code| said.map(|()| code)) {
-        Ok(code) => code,
-        Err(error) => {
-            // Some parsers draw what they tell; the first line says it.
-            let told = format!("{error:#}");
-            anstream::eprintln!("netkeep: {}", told.lines().next().unwrap_or_default());
-            ExitCode::from(if error.is::<settings::BadUsage>() { 2 } else { 1 })
+    let (error, code) = match (outcome, said) {
+        (Ok(code), Ok(())) => return code,
+        (Ok(_), Err(error)) => (error, unsaid),
+        (Err(error), _) => {
+            let code = if error.is::<settings::BadUsage>() { 2 } else { 1 };
+            (error, code)
         }
-    }
+    };
+    // Some parsers draw what they tell; the first line says it.
+    let told = format!("{error:#}");
+    output::say(told.lines().next().unwrap_or_default());
+    ExitCode::from(code)
 }
 
 /// Help as it is; a mistake in one line, with what was probably meant.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         output::styled(&error.render().ansi().to_string());
-        return ended(Ok(ExitCode::SUCCESS));
+        return ended(Ok(ExitCode::SUCCESS), 1);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // Nobody may be reading any more.
         let _ = error.print();
         return ExitCode::from(2);
     }
-    anstream::eprintln!("netkeep: {}", one_line(&error.to_string()));
+    output::say(&one_line(&error.to_string()));
     ExitCode::from(2)
 }
 

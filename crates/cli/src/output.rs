@@ -4,7 +4,6 @@
 //! cannot be written (a full disk) makes the command fail in the end, whatever it did. Rules, names and dumps
 //! are written by others: what of them would command a terminal is shown, not done.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -12,14 +11,24 @@ use std::sync::{Mutex, PoisonError};
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use comfy_table::{Table, presets};
+use doctor::spell;
 use model::{Finding, Severity};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-/// Prints text; control characters other than a line's end are spelled out, and so is what overrides the
-/// direction of writing.
+/// Prints text with its own lines; what would command a terminal is spelled out.
 pub(crate) fn print(text: &str) {
-    styled(&harmless(text));
+    styled(&spell::lines(text));
+}
+
+/// Prints one line, whatever is in it.
+pub(crate) fn line(text: &str) {
+    styled(&format!("{}\n", spell::one_line(text)));
+}
+
+/// Says one line on standard error.
+pub(crate) fn say(text: &str) {
+    anstream::eprintln!("netkeep: {}", spell::one_line(text));
 }
 
 /// Prints text of our own, with its colours.
@@ -45,23 +54,6 @@ pub(crate) fn finish() -> io::Result<()> {
     LOST.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
 }
 
-fn harmless(text: &str) -> Cow<'_, str> {
-    let turns = |letter: char| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let harms = |letter: char| letter.is_control() && letter != '\n' || turns(letter);
-    if !text.contains(harms) {
-        return text.into();
-    }
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if harms(letter) {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown.into()
-}
-
 /// Prints how grave a finding is.
 pub(crate) fn severity(severity: Severity) {
     let colour = match severity {
@@ -82,12 +74,12 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// JSON whose strings hold no control characters: `serde_json` escapes those of ASCII but DEL, and
-/// none beyond.
+/// JSON whose strings hold nothing that commands a terminal or turns the direction of writing: of that,
+/// `serde_json` escapes control characters of ASCII but DEL alone.
 fn escaped_json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        if letter.is_control() && letter != '\n' {
+        if letter != '\n' && spell::forges(letter) {
             let _ = write!(shown, "\\u{:04x}", u32::from(letter));
         } else {
             shown.push(letter);
@@ -139,18 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_command_a_terminal_is_spelled_out() {
-        assert_eq!(harmless("a\nb: ü"), "a\nb: ü");
-        assert_eq!(harmless("\x1b[31m\u{9b}\r\0"), "\\u{1b}[31m\\u{9b}\\r\\u{0}");
-        assert_eq!(harmless("a\u{202e}b\u{2066}"), "a\\u{202e}b\\u{2066}");
-    }
-
-    #[test]
     fn json_of_every_control_character_is_the_same_json() {
-        let all: String = (0..0xb0).filter_map(char::from_u32).chain(['\u{2028}', 'ü']).collect();
+        let all: String = (0..0xb0)
+            .filter_map(char::from_u32)
+            .chain(['\u{2028}', '\u{202e}', '\u{2066}', 'ü'])
+            .collect();
         let value = serde_json::json!({ &all: [&all] });
         let text = escaped_json(&serde_json::to_string_pretty(&value).unwrap());
-        assert!(!text.contains(|letter: char| letter.is_control() && letter != '\n'), "{text:?}");
+        assert!(!text.contains(|letter: char| letter != '\n' && spell::forges(letter)), "{text:?}");
         assert_eq!(serde_json::from_str::<Json>(&text).unwrap(), value);
     }
 }

@@ -20,6 +20,7 @@ mod pages;
 pub mod proc_net;
 mod report;
 pub mod snapshot;
+pub mod spell;
 
 pub use self::{
     pages::page,

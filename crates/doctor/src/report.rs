@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use crate::checks::CHECKS;
 use crate::host::Host;
 use crate::snapshot::{PartName, Snapshot};
+use crate::spell;
 
 /// What the checks found; the JSON keys are a contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,25 +104,9 @@ pub fn run(snapshot: &Snapshot) -> Report {
     report
 }
 
-/// Makes one line of what may hold texts of others: a comment with a line's end in it would write lines
-/// of its own, and one that turns the direction of writing would show another rule than there is.
+/// Makes one line of what may hold texts of others.
 fn spell_out(text: &mut String) {
-    if !text.contains(forges) {
-        return;
+    if let std::borrow::Cow::Owned(shown) = spell::one_line(text) {
+        *text = shown;
     }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for letter in text.chars() {
-        if forges(letter) {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-    }
-    *text = shown;
-}
-
-/// Control characters, ends of lines and paragraphs, and what overrides the direction of writing.
-fn forges(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }

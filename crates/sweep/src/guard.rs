@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use doctor::owners::Owner;
+use doctor::{owners::Owner, spell};
 use serde::Serialize;
 use xt::Backend;
 
@@ -36,13 +36,13 @@ pub struct Program {
 #[non_exhaustive]
 pub enum Refusal {
     /// Rules of others lead to chains that should go.
-    #[error("{}", referred(.0))]
+    #[error("{}", spell::one_line(&referred(.0)))]
     Referred(Vec<Referrer>),
     /// The node would be cut off.
-    #[error("{}", cut_off(.0))]
+    #[error("{}", spell::one_line(&cut_off(.0)))]
     Lockout(Vec<Lockout>),
     /// A backup could not bring some back.
-    #[error("{}", not_to_return(.0))]
+    #[error("{}", spell::one_line(&not_to_return(.0)))]
     NotToReturn(Vec<NotToReturn>),
     /// A program would write them again.
     #[error("{}", running(.programs, *.elsewhere))]

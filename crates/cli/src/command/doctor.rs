@@ -12,7 +12,7 @@ use crate::args::{DoctorArgs, Format};
 use crate::output;
 
 /// Exit code of a diagnosis that could not be made.
-const CANNOT_LOOK: u8 = 2;
+pub(super) const CANNOT_LOOK: u8 = 2;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode> {
     if let Some(code) = &args.explain {
@@ -46,7 +46,7 @@ fn in_the_way(snapshot: &Snapshot) -> String {
 
 /// Says in one line why there is nothing to diagnose.
 pub(super) fn cannot_look(error: &anyhow::Error) -> ExitCode {
-    anstream::eprintln!("netkeep: {error:#}");
+    output::say(&format!("{error:#}"));
     ExitCode::from(CANNOT_LOOK)
 }
 
@@ -66,7 +66,7 @@ fn explain(code: &str) -> ExitCode {
             .filter(|known| known.split('-').any(|word| word.len() > 3 && code.contains(word)))
             .collect();
         let hint = if near.is_empty() { String::new() } else { format!("; {}?", near.join(", ")) };
-        anstream::eprintln!("netkeep: there is no finding code {code:?}{hint}");
+        output::say(&format!("there is no finding code {code:?}{hint}"));
         return ExitCode::from(CANNOT_LOOK);
     };
     output::print(::doctor::page(found));

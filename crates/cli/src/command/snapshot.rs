@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value as Json;
 
 use crate::args::{SnapshotArgs, SocketArg};
+use crate::output;
 
 pub(super) fn run(args: SnapshotArgs) -> Result<ExitCode> {
     let mut snapshot = live(args.socket);
@@ -25,9 +26,9 @@ pub(super) fn run(args: SnapshotArgs) -> Result<ExitCode> {
         return to_stdout(&snapshot);
     };
     write(&path, &snapshot).with_context(|| format!("cannot write {}", path.display()))?;
-    anstream::eprintln!("netkeep: {} is written", path.display());
+    output::say(&format!("{} is written", path.display()));
     for (part, why) in ::snapshot::absent(&snapshot) {
-        anstream::eprintln!("netkeep: without {part}: {why}");
+        output::say(&format!("without {part}: {why}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -61,7 +62,7 @@ fn state(socket: &SocketArg) -> Result<Json, String> {
 fn to_stdout(snapshot: &Snapshot) -> Result<ExitCode> {
     let stdout = io::stdout();
     if stdout.is_terminal() {
-        crate::output::json(snapshot)?;
+        output::json(snapshot)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = BufWriter::new(stdout.lock());

@@ -57,34 +57,30 @@ fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
             print_selection(backend, &selection, "would go");
             print_lockouts(&selection.lockouts);
             for rule in &selection.not_to_return {
-                output::print(&format!(
+                output::line(&format!(
                     "a restore could not put this back as it is: {} ({}): --yes will refuse without \
-                     --force\n",
+                     --force",
                     rule.rule, rule.why
                 ));
             }
             for program in &programs {
                 let (name, pid) = (&program.name, program.pid);
-                output::print(&format!(
+                output::line(&format!(
                     "{name} (pid {pid}) runs and may write them again: --yes will refuse without \
-                     --force\n"
+                     --force"
                 ));
             }
             if !selection.is_empty() {
-                output::print("nothing was changed; run again with --yes\n");
+                output::line("nothing was changed; run again with --yes");
             }
         }
     }
     for referrer in &selection.referrers {
-        anstream::eprintln!(
-            "netkeep: in the way, because it leads to chain {} and is not among them: {} {} rule \
+        output::say(&format!(
+            "in the way, because it leads to chain {} and is not among them: {} {} rule \
              {}: {}",
-            referrer.to,
-            referrer.family,
-            referrer.table,
-            referrer.position,
-            referrer.rule
-        );
+            referrer.to, referrer.family, referrer.table, referrer.position, referrer.rule
+        ));
     }
     Ok(match (selection.referrers.is_empty(), selection.is_empty()) {
         (false, _) => ExitCode::FAILURE,
@@ -95,9 +91,9 @@ fn look(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
 
 fn print_lockouts(lockouts: &[Lockout]) {
     for Lockout { family, table, chain, traffic, by, first } in lockouts {
-        output::print(&format!(
+        output::line(&format!(
             "this would cut the node off: {family} {table} {chain} would drop {} ({by}): --yes will \
-             refuse without --force; run first: {first}\n",
+             refuse without --force; run first: {first}",
             traffic.join(", ")
         ));
     }
@@ -127,10 +123,10 @@ fn do_it(args: &SweepArgs, backend: Backend, what: &What) -> Result<ExitCode> {
         }
         Format::Text => {
             print_selection(backend, &swept.selection, "are gone, verified");
-            swept.notes.iter().for_each(|note| output::print(&format!("note: {note}\n")));
+            swept.notes.iter().for_each(|note| output::line(&format!("note: {note}")));
             if let Some(backup) = &swept.backup {
                 let backup = backup.display();
-                output::print(&format!("back with: netkeep sweep --restore {backup} --yes\n"));
+                output::line(&format!("back with: netkeep sweep --restore {backup} --yes"));
             }
         }
     }
@@ -170,19 +166,19 @@ fn restore(args: &SweepArgs, path: &Path) -> Result<ExitCode> {
 fn print_restored(restored: &Restored, done: bool) {
     let verb = if done { "restored" } else { "would restore" };
     for chain in &restored.chains {
-        output::print(&format!("{verb} {} {} chain {}\n", chain.family, chain.table, chain.chain));
+        output::line(&format!("{verb} {} {} chain {}", chain.family, chain.table, chain.chain));
     }
     for rule in &restored.rules {
         let (family, table, at) = (rule.family, &rule.table, rule.position);
-        output::print(&format!("{verb} {family} {table} {at} {}\n", rule.rule));
+        output::line(&format!("{verb} {family} {table} {at} {}", rule.rule));
     }
     for lost in &restored.impossible {
         let (family, table) = (lost.family, &lost.table);
-        output::print(&format!("cannot restore {family} {table} {}: {}\n", lost.rule, lost.why));
+        output::line(&format!("cannot restore {family} {table} {}: {}", lost.rule, lost.why));
     }
-    restored.notes.iter().for_each(|note| output::print(&format!("note: {note}\n")));
-    output::print(&format!(
-        "{} rules and {} chains {}, {} are there already, {} cannot be restored\n",
+    restored.notes.iter().for_each(|note| output::line(&format!("note: {note}")));
+    output::line(&format!(
+        "{} rules and {} chains {}, {} are there already, {} cannot be restored",
         restored.rules.len(),
         restored.chains.len(),
         if done { "restored, verified" } else { "are missing" },
@@ -191,7 +187,7 @@ fn print_restored(restored: &Restored, done: bool) {
     ));
     if !done && !restored.is_empty() {
         print_lockouts(&restored.lockouts);
-        output::print("nothing was changed; run again with --yes\n");
+        output::line("nothing was changed; run again with --yes");
     }
 }
 
@@ -222,26 +218,26 @@ fn print_selection(backend: Backend, selection: &Selection, verb: &str) {
     let mut head = |family: Family, name| {
         if table != Some((family, name)) {
             table = Some((family, name));
-            output::print(&format!("*{name} ({family}, {backend})\n"));
+            output::line(&format!("*{name} ({family}, {backend})"));
         }
     };
     for rule in &selection.rules {
         head(rule.family, &rule.table);
         let (packets, bytes) = (rule.counters.packets, rule.counters.bytes);
-        output::print(&format!("{:>7} [{packets}:{bytes}] {}\n", rule.position, rule.rule));
+        output::line(&format!("{:>7} [{packets}:{bytes}] {}", rule.position, rule.rule));
     }
     for chain in &selection.chains {
         head(chain.family, &chain.table);
-        output::print(&format!("  chain :{}\n", chain.chain));
+        output::line(&format!("  chain :{}", chain.chain));
     }
     for kept in &selection.kept {
         head(kept.family, &kept.table);
-        output::print(&format!("   stays {:>5} {} ({})\n", kept.position, kept.rule, kept.why));
+        output::line(&format!("   stays {:>5} {} ({})", kept.position, kept.rule, kept.why));
     }
     let (rules, chains) = (selection.rules.len(), selection.chains.len());
     if selection.is_empty() {
-        output::print("there is nothing to sweep\n");
+        output::line("there is nothing to sweep");
     } else {
-        output::print(&format!("{rules} rules and {chains} chains {verb}\n"));
+        output::line(&format!("{rules} rules and {chains} chains {verb}"));
     }
 }

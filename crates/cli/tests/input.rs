@@ -262,6 +262,8 @@ fn names_that_climb_out_of_the_folder_write_nowhere() {
             folder.remove_file(&file);
         }
     }
+    // Publishing comes after programming, on a thread of its own.
+    scene.stage.publishes(2);
     let outside = scene.stage.state_dir().parent().unwrap().to_owned();
     assert!(!outside.join("escaped").exists() && !outside.join("escaped.yaml").exists());
     let mut names: Vec<_> = pods_published(&scene.stage.state_dir());

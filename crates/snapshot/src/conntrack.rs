@@ -1,5 +1,6 @@
-//! Owns tracked connections: how many, how many there can be, and those of UDP with a translated
-//! destination.
+//! Owns tracked connections: how many, how many there can be, and those of UDP whose destination is
+//! translated, or that nobody answered: one that was begun before its Service's rules were there goes past
+//! them for ever.
 
 use doctor::snapshot::{Conntrack, Flow, Tuple};
 use nfnl::conntrack::{Entry, Filter, Status};
@@ -19,30 +20,54 @@ pub(crate) fn read(limits: Limits) -> Result<Found<Conntrack>, String> {
     let mut conntrack = Conntrack { count, limit: number(MAX), flows: Vec::new() };
     let mut notes = Vec::new();
     match flows(limits) {
-        Ok((flows, all)) => {
-            if all > flows.len() {
-                notes.push(format!(
-                    "{all} flows of UDP have a translated destination: {} are kept",
-                    flows.len()
-                ));
+        Ok(found) => {
+            for (kind, what) in [
+                (found.translated, "have a translated destination"),
+                (found.unanswered, "are not answered"),
+            ] {
+                if kind.all > kind.kept.len() {
+                    let (all, kept) = (kind.all, kind.kept.len());
+                    notes.push(format!("{all} flows of UDP {what}: {kept} are kept"));
+                }
+                conntrack.flows.extend(kind.kept);
             }
-            conntrack.flows = flows;
         }
         Err(why) => notes.push(format!("counted only: {why}")),
     }
     Ok(Found { value: conntrack, notes })
 }
 
-fn flows(limits: Limits) -> Result<(Vec<Flow>, usize), String> {
+/// Flows of one kind, and how many there are.
+#[derive(Default)]
+struct Kind {
+    kept: Vec<Flow>,
+    all: usize,
+}
+
+/// Kept apart: many of one leave room for the other.
+#[derive(Default)]
+struct Kinds {
+    translated: Kind,
+    unanswered: Kind,
+}
+
+fn flows(limits: Limits) -> Result<Kinds, String> {
     module::CTNETLINK.need()?;
     let mut socket = nfnl::Socket::open().map_err(|error| why(&error))?;
-    let start = (Vec::new(), 0);
-    let found = socket.fold_conntrack(&Filter::default(), start, |(flows, all), entry| {
-        if entry.orig.protocol == UDP && entry.status.contains(Status::DST_NAT) {
-            *all += 1;
-            if flows.len() < limits.flows {
-                flows.push(flow(entry));
-            }
+    let found = socket.fold_conntrack(&Filter::default(), Kinds::default(), |kinds, entry| {
+        if entry.orig.protocol != UDP {
+            return;
+        }
+        let kind = if entry.status.contains(Status::DST_NAT) {
+            &mut kinds.translated
+        } else if entry.status.contains(Status::SEEN_REPLY) {
+            return;
+        } else {
+            &mut kinds.unanswered
+        };
+        kind.all += 1;
+        if kind.kept.len() < limits.flows {
+            kind.kept.push(flow(entry));
         }
     });
     found.map_err(|error| why(&error))

@@ -36,7 +36,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         let to = (flow.reply.source, flow.reply.source_port);
         if translated && !rules.targets.contains(&to) && !rules.targets.contains(&(to.0, None)) {
             elsewhere.push(show(flow));
-        } else if !translated && !flow.replied && !rules.is_own_address(host, flow) {
+        } else if !translated && !flow.replied && rules.would_take(host, flow) {
             past.push(show(flow));
         }
     }
@@ -81,6 +81,8 @@ fn show(flow: &Flow) -> String {
 #[derive(Default)]
 struct Translations {
     fronts: BTreeSet<(Option<IpAddr>, u16, u16)>,
+    /// Those that not every packet is translated by.
+    of_links: BTreeSet<(Option<IpAddr>, u16, u16)>,
     targets: BTreeSet<(IpAddr, Option<u16>)>,
 }
 
@@ -89,6 +91,7 @@ impl Translations {
         let mut all = Self::default();
         for view in host.tables.iter().filter(|view| view.name() == "nat") {
             all.fronts.extend(view.services().frontends());
+            all.of_links.extend(view.frontends_of_links());
             all.targets.extend(view.translations().map(|(_, to)| to));
         }
         let nft = host.snapshot.nft.known().into_iter().flat_map(|nft| &nft.tables);
@@ -107,27 +110,34 @@ impl Translations {
     }
 
     fn is_front(&self, flow: &Flow) -> bool {
-        let protocol = match flow.protocol.as_str() {
-            "tcp" => 6,
-            "udp" => 17,
-            "sctp" => 132,
-            _ => return false,
-        };
-        let Some(port) = flow.original.destination_port else { return false };
-        self.fronts.contains(&(Some(flow.original.destination), port, protocol))
-            || self.fronts.contains(&(None, port, protocol))
+        keys(flow).is_some_and(|keys| keys.iter().any(|key| self.fronts.contains(key)))
     }
 
-    /// A connection to a node port of an address that is not the node's own.
-    fn is_own_address(&self, host: &Host<'_>, flow: &Flow) -> bool {
-        let port = flow.original.destination_port.unwrap_or_default();
-        let fixed = [6, 17, 132].into_iter().any(|protocol| {
-            self.fronts.contains(&(Some(flow.original.destination), port, protocol))
-        });
+    /// Whether the rules would have translated the first packet of the connection, were it sent today: to a
+    /// Service's address, or to a node port of an address of the node that others can ask.
+    fn would_take(&self, host: &Host<'_>, flow: &Flow) -> bool {
+        let Some(keys) = keys(flow) else { return false };
+        if keys.iter().any(|key| self.of_links.contains(key)) {
+            return false;
+        }
+        let to = flow.original.destination;
         let links = host.snapshot.links.known().into_iter().flatten();
         let mut own = links.flat_map(|link| &link.addresses);
-        !fixed && !own.any(|address| address.prefix.address == flow.original.destination)
+        self.fronts.contains(&keys[0])
+            || !to.is_loopback() && own.any(|address| address.prefix.address == to)
     }
+}
+
+/// What rules for the connection's first packet ask for: its own address, or any of the node.
+fn keys(flow: &Flow) -> Option<[(Option<IpAddr>, u16, u16); 2]> {
+    let protocol = match flow.protocol.as_str() {
+        "tcp" => 6,
+        "udp" => 17,
+        "sctp" => 132,
+        _ => return None,
+    };
+    let port = flow.original.destination_port?;
+    Some([(Some(flow.original.destination), port, protocol), (None, port, protocol)])
 }
 
 /// `10.96.5.5 . udp . 53 : goto …`

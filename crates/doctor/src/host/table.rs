@@ -426,6 +426,12 @@ impl<'a> TableView<'a> {
         })
     }
 
+    /// Frontends whose rules ask for a link, too: packets of others pass them untranslated.
+    pub fn frontends_of_links(&self) -> impl Iterator<Item = Frontend> {
+        let asks = self.frontends().filter(|(facts, _)| facts.has(Trait::AT_LINK));
+        asks.map(|(_, frontend)| *frontend)
+    }
+
     /// Where a rule sends packets, if it is one address.
     pub(super) fn sent_to(&self, facts: &Facts) -> Option<Backend> {
         self.translations.get(facts.translation()?).map(|(_, to)| *to)

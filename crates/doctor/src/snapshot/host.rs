@@ -69,8 +69,8 @@ pub struct Conntrack {
     /// How many there can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Connections; of many only the first ones. Live snapshots hold those of UDP with a translated
-    /// destination.
+    /// Connections; of many only the first ones. Live snapshots hold those of UDP whose destination is
+    /// translated, or that nobody answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<Flow>,
 }

@@ -649,3 +649,36 @@ fn endpoints_behind_one_that_takes_every_packet_of_its_service_are_shadowed() {
     let mixed = shadowed(&mixed);
     assert!(mixed.len() == 1 && mixed[0].message.contains("KUBE-SEP-C"), "{mixed:?}");
 }
+
+#[test]
+fn a_flow_that_the_rules_would_take_today_and_nobody_answers_goes_past_them() {
+    let text = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:DOCKER - [0:0]\n\
+        -A PREROUTING -d 10.96.0.10/32 -p udp -m udp --dport 53 -j DNAT --to-destination 10.244.1.5:53\n\
+        -A PREROUTING -p udp -m addrtype --dst-type LOCAL -m udp --dport 30053 -j DNAT --to-destination 10.244.1.5:53\n\
+        -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
+        -A DOCKER ! -i docker0 -p udp -m udp --dport 5300 -j DNAT --to-destination 172.17.0.2:53\nCOMMIT\n";
+    let addr =
+        format!("1: lo: <LOOPBACK,UP> mtu 65536\n    inet 127.0.0.1/8 scope host lo\n{LINKS}");
+    let own = "192.0.2.10";
+    for (to, port, reply, is_found) in [
+        ("10.96.0.10", 53, "[UNREPLIED] ", true),
+        (own, 30_053, "[UNREPLIED] ", true),
+        // answered: somebody serves it
+        ("10.96.0.10", 53, "", false),
+        (own, 30_053, "", false),
+        // of other ports and addresses, of the node to itself, and from a link that the rule is not for
+        ("10.96.0.10", 54, "[UNREPLIED] ", false),
+        ("203.0.113.9", 53, "[UNREPLIED] ", false),
+        ("203.0.113.9", 30_053, "[UNREPLIED] ", false),
+        ("127.0.0.1", 30_053, "[UNREPLIED] ", false),
+        (own, 5_300, "[UNREPLIED] ", false),
+    ] {
+        let flow = format!(
+            "udp 17 20 src=10.244.1.9 dst={to} sport=4000 dport={port} {reply}src={to} dst=10.244.1.9 \
+             sport={port} dport=4000 use=1\n"
+        );
+        let files = [("iptables-nft-save", text), ("ip-addr", &addr), ("conntrack", &flow)];
+        let found = found(&files, Code::StaleConntrack, Severity::Error);
+        assert_eq!(found.len(), usize::from(is_found), "{to} {port} {reply}: {found:?}");
+    }
+}

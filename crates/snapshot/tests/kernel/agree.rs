@@ -149,7 +149,7 @@ fn sockets_that_listen_are_there_with_their_process() {
 }
 
 #[test]
-fn flows_of_udp_with_a_translated_destination_are_told_and_all_are_counted() {
+fn flows_of_udp_that_are_translated_or_not_answered_are_told_and_all_are_counted() {
     use nfnl::conntrack::{Entry, Tuple};
     let node = Node::new();
     node.each("ip", "link set lo up");
@@ -161,6 +161,11 @@ fn flows_of_udp_with_a_translated_destination_are_told_and_all_are_counted() {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.send_to(b"?", "127.0.0.9:53").unwrap();
             socket.send_to(b"?", "127.0.0.9:54").unwrap();
+            // one that is answered is of nobody's interest
+            let server = UdpSocket::bind("127.0.0.8:55").unwrap();
+            socket.send_to(b"?", "127.0.0.8:55").unwrap();
+            let (_, from) = server.recv_from(&mut [0; 8]).unwrap();
+            server.send_to(b"!", from).unwrap();
             let ip = |last: u8| std::net::IpAddr::from([10, 0, 0, last]);
             let tcp = Entry::new(Tuple::new(6, ip(1), 4_002, ip(2), 80), 300);
             nfnl::Socket::open().unwrap().conntrack_insert(&[tcp]).unwrap();
@@ -168,15 +173,18 @@ fn flows_of_udp_with_a_translated_destination_are_told_and_all_are_counted() {
         .unwrap();
     let live = node.look();
     let conntrack = known(&live.conntrack);
-    assert_eq!(conntrack.count, 3);
+    assert_eq!(conntrack.count, 4);
     assert!(conntrack.limit.is_some());
     let printed = node.tool("conntrack -L -p udp", "");
     let dumped = assembled("conntrack.txt", &printed);
     let dumped = &known(&dumped.conntrack).flows;
-    assert_eq!(dumped.len(), 2, "{printed}");
-    let [flow] = conntrack.flows.as_slice() else { panic!("{:?}", conntrack.flows) };
-    let other = dumped.iter().find(|other| other.original == flow.original).unwrap();
-    assert_eq!((flow.reply, flow.replied), (other.reply, other.replied));
+    assert_eq!(dumped.len(), 3, "{printed}");
+    let [flow, past] = conntrack.flows.as_slice() else { panic!("{:?}", conntrack.flows) };
+    for flow in [flow, past] {
+        let other = dumped.iter().find(|other| other.original == flow.original).unwrap();
+        assert_eq!((flow.reply, flow.replied), (other.reply, other.replied));
+    }
+    assert_eq!((past.original.destination_port, past.replied), (Some(54), false));
     assert_eq!((flow.original.destination_port, flow.reply.source_port), (Some(53), Some(1_053)));
 }
 

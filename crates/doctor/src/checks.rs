@@ -130,7 +130,20 @@ fn need<'a, T>(part: &'a Part<T>, what: &str) -> Result<&'a T, String> {
 
 /// That there are rules of iptables to look at.
 fn need_rules(host: &Host<'_>) -> Result<(), String> {
-    if host.has_rules() { Ok(()) } else { Err("rules of iptables: not in the dump".to_owned()) }
+    if host.has_rules() { Ok(()) } else { Err(rules_unknown(host)) }
+}
+
+/// Why there are no rules of iptables to look at.
+fn rules_unknown(host: &Host<'_>) -> String {
+    let rules = &host.snapshot.rules;
+    let parts = [&rules.nft_v4, &rules.legacy_v4, &rules.nft_v6, &rules.legacy_v6];
+    let why = parts.into_iter().find_map(Part::absent).unwrap_or("there are none");
+    format!("rules of iptables: {why}")
+}
+
+/// Why a check cannot look that any of two parts would do for.
+fn unknown<T>(what: &str, part: &Part<T>) -> String {
+    format!("{what}: {}", part.absent().unwrap_or("not known"))
 }
 
 /// A finding while it is put together.

@@ -47,6 +47,14 @@ impl<T> Part<T> {
         }
     }
 
+    /// Why nobody could look.
+    pub fn absent(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) => None,
+            Self::Absent(why) => Some(why),
+        }
+    }
+
     /// Adds to what there is; an absent part becomes an empty one first.
     pub fn fill<R>(&mut self, add: impl FnOnce(&mut T) -> R) -> R
     where

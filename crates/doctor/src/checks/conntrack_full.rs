@@ -24,7 +24,10 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     let (count, limit) = match (count, limit) {
         (Some(count), Some(limit)) if limit > 0 => (count, limit),
         _ if said.is_empty() => {
-            return Err("number and limit of connections: not in the dump".to_owned());
+            return Err(super::unknown(
+                "number and limit of connections",
+                &host.snapshot.conntrack,
+            ));
         }
         _ => (0, u64::MAX),
     };

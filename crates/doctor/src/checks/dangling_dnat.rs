@@ -16,7 +16,7 @@ use crate::snapshot::Prefix;
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     need_rules(host)?;
     if host.snapshot.neighbours.known().is_none() && host.snapshot.routes.known().is_none() {
-        return Err("neighbours and routes: not in the dump".to_owned());
+        return Err(super::unknown("neighbours and routes", &host.snapshot.routes));
     }
     let mut findings = Vec::new();
     for view in &host.tables {

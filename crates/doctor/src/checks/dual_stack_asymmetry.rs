@@ -15,7 +15,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
     let links = need(&host.snapshot.links, "links")?;
     let rules = &host.snapshot.rules;
     if rules.nft_v6.known().is_none() && rules.legacy_v6.known().is_none() {
-        return Err("rules of IPv6: not in the dump".to_owned());
+        return Err(super::unknown("rules of IPv6", &rules.nft_v6));
     }
     let mut of_pods: Vec<String> = links
         .iter()

@@ -10,7 +10,7 @@ use crate::host::{Host, Trait};
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     let nft = host.snapshot.nft.known();
     if nft.is_none() && !host.has_rules() {
-        return Err("rules: not in the dump".to_owned());
+        return Err(super::unknown("rules", &host.snapshot.nft));
     }
     let mut findings = Vec::new();
     for table in nft.into_iter().flat_map(|nft| &nft.tables).filter(|t| t.is_of_iptables()) {

@@ -20,7 +20,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         .map(|message| format!("{}: {}", message.place, message.text))
         .collect();
     if nft.is_none() && said.is_empty() {
-        return Err("nft list ruleset: not in the dump".to_owned());
+        return Err(super::unknown("nft list ruleset", &host.snapshot.nft));
     }
     let mut findings = Vec::new();
     if !said.is_empty() {

@@ -11,7 +11,8 @@ use crate::snapshot::NftRule;
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     let nft = need(&host.snapshot.nft, "nft list ruleset")?;
     if !host.tables.iter().any(|view| view.backend == Backend::NftCompat) {
-        return Err("iptables-nft-save: not in the dump".to_owned());
+        let why = host.snapshot.rules.nft_v4.absent().unwrap_or("there are none");
+        return Err(format!("rules of iptables-nft: {why}"));
     }
     let mut findings = Vec::new();
     for view in host.tables.iter().filter(|view| view.backend == Backend::NftCompat) {

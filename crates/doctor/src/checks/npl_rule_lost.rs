@@ -14,7 +14,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         return Err("the agent of netkeep says nothing of node ports".to_owned());
     };
     if host.snapshot.nft.known().is_none() && !host.has_rules() {
-        return Err("rules: not in the dump".to_owned());
+        return Err(super::unknown("rules", &host.snapshot.nft));
     }
     let programmed = programmed(host);
     let mut findings = Vec::new();

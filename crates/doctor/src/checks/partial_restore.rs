@@ -40,7 +40,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         );
     }
     if !host.has_rules() && findings.is_empty() {
-        return Err("rules of iptables: not in the dump".to_owned());
+        return Err(super::rules_unknown(host));
     }
     findings.extend(half(host));
     Ok(findings)

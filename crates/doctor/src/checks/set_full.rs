@@ -8,7 +8,7 @@ use crate::host::Host;
 pub(super) fn check(host: &Host<'_>) -> Outcome {
     let (ipsets, nft) = (host.snapshot.ipsets.known(), host.snapshot.nft.known());
     if ipsets.is_none() && nft.is_none() {
-        return Err("sets: not in the dump".to_owned());
+        return Err(super::unknown("sets", &host.snapshot.ipsets));
     }
     let mut findings = Vec::new();
     for set in ipsets.into_iter().flatten() {

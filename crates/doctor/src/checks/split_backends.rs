@@ -18,9 +18,53 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         findings.extend(of_family(host, family));
     }
     if findings.is_empty() {
-        findings.extend(unseen_half(host));
+        findings.extend(by_family(host).or_else(|| unseen_half(host)));
     }
     Ok(findings)
+}
+
+/// A system that keeps each family in another backend: each tool shows one family, and a system that
+/// looks for its rules with one tool takes those of the other family for lost.
+fn by_family(host: &Host<'_>) -> Option<Finding> {
+    const BACKENDS: [Backend; 2] = [Backend::Legacy, Backend::NftCompat];
+    let of = |family| BACKENDS.map(|backend| owned(host, backend, family));
+    let (v4, v6) = (of(Family::V4), of(Family::V6));
+    let home = |[legacy, nft]: &[BTreeMap<Owner, usize>; 2], owner| match (
+        legacy.contains_key(&owner),
+        nft.contains_key(&owner),
+    ) {
+        (true, false) => Some(Backend::Legacy),
+        (false, true) => Some(Backend::NftCompat),
+        _ => None,
+    };
+    let owners: BTreeSet<Owner> = v4.iter().flat_map(BTreeMap::keys).copied().collect();
+    let split = owners.into_iter().filter(|owner| *owner != Owner::Host).filter_map(|owner| {
+        let (of_v4, of_v6) = (home(&v4, owner)?, home(&v6, owner)?);
+        (of_v4 != of_v6).then(|| format!("{owner}: IPv4 in {of_v4}, IPv6 in {of_v6}"))
+    });
+    let split: Vec<String> = split.collect();
+    if split.is_empty() {
+        return None;
+    }
+    let mut evidence = Vec::new();
+    for (family, [legacy, nft]) in [(Family::V4, &v4), (Family::V6, &v6)] {
+        let lines = counts(legacy, nft).into_iter().filter(|line| !line.ends_with("rules of "));
+        evidence.extend(lines.map(|line| format!("{family}: {line}")));
+    }
+    Some(
+        Found::new(
+            FindingCode::SplitBackends,
+            Severity::Warning,
+            "iptables",
+            format!("{}: neither tool shows the whole", split.join("; ")),
+        )
+        .evidence(evidence)
+        .advice(
+            "both rule sets are in force. Make the system use one backend for both families \
+             (update-alternatives of iptables and of ip6tables, or the setting of the system), then \
+             sweep the other: netkeep sweep --of NAME --backend legacy or nft",
+        ),
+    )
 }
 
 /// How many rules each system has in one backend.
@@ -262,7 +306,7 @@ fn unseen_half(host: &Host<'_>) -> Option<Finding> {
             Severity::Warning,
             "iptables",
             format!(
-                "{} in iptables-nft, and there are legacy tables that this dump does not show",
+                "{} in iptables-nft, and there are legacy tables whose rules are not known",
                 names.join(", ")
             ),
         )

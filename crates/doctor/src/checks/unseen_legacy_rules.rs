@@ -16,7 +16,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
         return if known || listed {
             Ok(Vec::new())
         } else {
-            Err("legacy tables: not in the dump".to_owned())
+            Err(super::unknown("legacy tables", &host.snapshot.legacy_tables))
         };
     };
     // with rules of systems in the other backend this is `split-backends`

@@ -682,3 +682,39 @@ fn a_flow_that_the_rules_would_take_today_and_nobody_answers_goes_past_them() {
         assert_eq!(found.len(), usize::from(is_found), "{to} {port} {reply}: {found:?}");
     }
 }
+
+#[test]
+fn a_system_with_each_family_in_another_backend_is_named_with_both() {
+    let v4 = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:KUBE-FORWARD - [0:0]\n\
+        -A FORWARD -j KUBE-FORWARD\n-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT\nCOMMIT\n";
+    let split = |files: &[(&str, &str)]| found(files, Code::SplitBackends, Severity::Warning);
+    let one = split(&[("iptables-legacy-save", v4), ("ip6tables-nft-save", v4)]);
+    let says = "kube-proxy: IPv4 in iptables-legacy, IPv6 in iptables-nft: neither tool";
+    assert!(one.len() == 1 && one[0].contains(says), "{one:?}");
+    assert!(one[0].contains("IPv6: iptables-nft: rules of kube-proxy 2"), "{one:?}");
+    let other = split(&[("iptables-nft-save", v4), ("ip6tables-legacy-save", v4)]);
+    assert!(other.len() == 1 && other[0].contains("IPv4 in iptables-nft, IPv6"), "{other:?}");
+    for healthy in [
+        &[("iptables-nft-save", v4), ("ip6tables-nft-save", v4)][..],
+        &[("iptables-legacy-save", v4), ("ip6tables-legacy-save", v4)],
+        &[("iptables-legacy-save", v4)],
+    ] {
+        assert!(split(healthy).is_empty(), "{healthy:?}");
+    }
+}
+
+#[test]
+fn a_check_that_cannot_look_says_why_as_the_part_says_it() {
+    let mut node = doctor::Snapshot::default();
+    let why = "the kernel has no nf_tables";
+    for part in [&mut node.rules.nft_v4, &mut node.rules.nft_v6] {
+        *part = doctor::Part::Absent(why.to_owned());
+    }
+    node.rules.legacy_v4 = doctor::Part::Absent("no rights".to_owned());
+    node.nft = doctor::Part::Absent(why.to_owned());
+    let report = doctor::run(&node);
+    for code in [Code::ShadowedRule, Code::ForwardDrop, Code::IncompatibleNativeRule] {
+        let skipped = report.skipped.iter().find(|skipped| skipped.code == Some(code)).unwrap();
+        assert!(skipped.why.ends_with(why), "{skipped:?}");
+    }
+}

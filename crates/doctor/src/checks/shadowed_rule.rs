@@ -15,7 +15,7 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
             let Some(chain) = view.table.chains.get(*number) else { continue };
             let mut by_taker: Vec<(&xt::Rule, Vec<Shadow<'_>>)> = Vec::new();
             for shadow in shadows {
-                if is_of_another_check(shadow) {
+                if is_of_another_check(shadow) || is_refused_before(view, shadow) {
                     continue;
                 }
                 match by_taker.iter_mut().find(|(by, _)| by.position == shadow.by.position) {
@@ -35,6 +35,15 @@ pub(super) fn check(host: &Host<'_>) -> Outcome {
 fn is_of_another_check(shadow: &Shadow<'_>) -> bool {
     let text = duplicate_rules::without_comments;
     wrong_order::is_exception_too_late(shadow) || text(shadow.rule) == text(shadow.by)
+}
+
+/// Behind a chain that refuses whatever comes to its end, one more refusal changes nothing: firewalls end so
+/// (firewalld, behind the chains of its zones).
+fn is_refused_before(view: &TableView<'_>, shadow: &Shadow<'_>) -> bool {
+    let refuses = |rule: &xt::Rule| matches!(rule.target, Some(Target::Drop | Target::Reject(_)));
+    let next = shadow.by.target.as_ref().and_then(Target::chain);
+    let taker = next.and_then(|next| view.taker(view.number(next)?));
+    refuses(shadow.rule) && taker.is_some_and(|(_, rule)| refuses(rule))
 }
 
 fn finding(view: &TableView<'_>, chain: &Chain, all: &[Shadow<'_>], reached: bool) -> Finding {

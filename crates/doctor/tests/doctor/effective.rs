@@ -596,10 +596,13 @@ fn rules_behind_a_jump_to_a_chain_that_drops_all_are_shadowed_however_long_the_c
         let own = "-A MINE -s 192.0.2.1/32 -j LOG\n".repeat(more);
         let text = format!(
             "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:MINE - [0:0]\n-A INPUT -j MINE\n\
-             -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n{own}-A MINE -j DROP\nCOMMIT\n"
+             -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -j REJECT\n{own}-A MINE -j DROP\nCOMMIT\n"
         );
         let found = found(&[("iptables-nft-save", &text)], Code::ShadowedRule, Severity::Warning);
         assert_eq!(found.len(), 1, "{more}: {found:?}");
+        // one more refusal is none
+        assert!(found[0].contains("1 rule behind rule 1"), "{more}: {found:?}");
+        assert!(found[0].contains("--dport 22"), "{more}: {found:?}");
     }
 }
 

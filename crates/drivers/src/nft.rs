@@ -149,9 +149,18 @@ impl NftDriver {
     /// planned on them.
     fn account(&mut self) {
         let told = self.told.load(Ordering::Acquire);
+        if told != 0 {
+            self.planned_on(told);
+        }
+    }
+
+    /// Whoever plans knows what the commit that made this generation did to our table, and those before
+    /// it. The watch tells of a commit before it counts as told: who is quick plans in between, and
+    /// would be refused for a change that is in the plan.
+    pub fn planned_on(&mut self, generation: u32) {
         // Generations only grow, and wrap; our own may be ahead of the events.
-        if told != 0 && told.wrapping_sub(self.generation) < u32::MAX / 2 {
-            self.generation = told;
+        if generation.wrapping_sub(self.generation) < u32::MAX / 2 {
+            self.generation = generation;
         }
     }
 

@@ -304,6 +304,13 @@ fn a_commit_planned_on_an_older_ruleset_is_stale_unless_the_table_is_ours() {
         assert!(matches!(stale, Err(CommitError::Stale)), "{stale:?}");
         driver.observe().unwrap();
         apply(&mut driver, None, &[web]);
+        // Whoever knows of the other's commit looks at nothing again.
+        let before = driver.generation();
+        assert!(nft("delete element inet netkeep npl4 { tcp . 61000 }").0);
+        driver.planned_on(before.wrapping_add(1));
+        apply(&mut driver, None, &[change(key(61_000), None, Some(endpoint("10.0.0.5")), "web")]);
+        driver.planned_on(before);
+        assert_eq!(driver.generation(), before.wrapping_add(2), "it does not go back");
     });
     in_namespace(|| {
         let mut driver = open(TableOwnership::Exclusive);

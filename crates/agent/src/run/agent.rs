@@ -254,6 +254,7 @@ impl Agent {
     }
 
     pub(super) fn look_again(&mut self, writer: &str) {
+        tracing::debug!(%writer, "looking at the kernel again");
         if let Err(error) = self.keeper.observe(&Reason::Drift(writer.to_owned())) {
             tracing::error!(%error, "cannot read the kernel");
             let now = Instant::now();

@@ -231,7 +231,10 @@ impl Agent {
         while !self.repairs.waiting.is_empty() && self.repairs.may_repair(now) {
             let write = self.repairs.waiting.remove(0);
             match &write.foreign.touch {
-                Touch::ElementsGone(keys) => self.keeper.lost(keys, &write.foreign.writer),
+                Touch::ElementsGone(keys) => {
+                    self.keeper.lost(keys, &write.foreign.writer);
+                    self.keeper.driver().planned_on(write.foreign.generation);
+                }
                 Touch::Other(_) | Touch::Unknown => {
                     // One look covers everything that waits.
                     let covered = std::mem::take(&mut self.repairs.waiting);

@@ -1,9 +1,11 @@
-//! Owns printing legacy tables from the kernel's own form: memory for one table and the text of two
+//! Owns printing legacy tables from the kernel's own form: memory for one table and the text of a few
 //! pieces, and none for the view.
 //!
 //! Pieces of a table are printed by two threads and written in their order.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -21,6 +23,8 @@ use crate::{
 
 /// Rules of a piece: enough that handing it over costs nothing beside printing it.
 const PIECE: usize = 1_024;
+/// So many pieces may be printed before they can be written.
+const AHEAD: usize = 4;
 
 /// Why legacy rules are not printed, or not to their end.
 #[derive(Debug, thiserror::Error)]
@@ -60,14 +64,16 @@ fn save_blob(
     let fault = |source| LegacyError::Blob { family: blob.family, source };
     let parts = Parts::of(blob).map_err(fault)?;
     let spans: Vec<&Span> = parts.in_order().collect();
-    print::begin(&blob.table, out)?;
-    for span in &spans {
-        print::head(&blob.head(span, &parts).map_err(fault)?, out)?;
-    }
     let pieces = pieces(&parts, &spans);
     let landings = parts.landings();
     let printer = Printer { blob, parts: &parts, landings, shown, sets: Mutex::new(sets) };
-    print_all(&printer, &pieces, |text| out.write_all(text).map_err(SaveError::from), fault)?;
+    print_all(&printer, &pieces, out, fault, |out| {
+        print::begin(&blob.table, out)?;
+        for span in &spans {
+            print::head(&blob.head(span, &parts).map_err(fault)?, out)?;
+        }
+        Ok(())
+    })?;
     Ok(print::end(out)?)
 }
 
@@ -95,43 +101,56 @@ fn pieces<'a>(parts: &'a Parts, spans: &[&'a Span]) -> Vec<Vec<Run<'a>>> {
     pieces
 }
 
-/// Prints every second piece here and the others on a thread of their own, and hands the texts on in
-/// their order. Without a second thread it is slower, and no more than that.
-fn print_all(
+/// Writes the heads while another thread begins with the rules, then prints what that one has not taken
+/// up, and hands the texts on in their order. Without a second thread it is slower, and no more than
+/// that.
+fn print_all<O: io::Write>(
     printer: &Printer<'_>,
     pieces: &[Vec<Run<'_>>],
-    mut write: impl FnMut(&[u8]) -> Result<(), SaveError>,
+    out: &mut O,
     fault: impl Fn(BlobError) -> LegacyError,
+    heads: impl FnOnce(&mut O) -> Result<(), SaveError>,
 ) -> Result<(), SaveError> {
-    let mut own = Vec::new();
+    let taken = AtomicUsize::new(0);
+    // the next piece that nobody has taken up, printed
+    let print_one = || {
+        let number = taken.fetch_add(1, Ordering::Relaxed);
+        let mut text = Vec::new();
+        pieces.get(number).map(|piece| (number, printer.print(piece, &mut text).map(|()| text)))
+    };
     thread::scope(|scope| {
-        // one text waits at most
-        let (send, receive) = mpsc::sync_channel::<Result<Vec<u8>, BlobError>>(1);
+        let (send, receive) = mpsc::sync_channel(AHEAD);
         let work = move || {
-            for piece in pieces.iter().skip(1).step_by(2) {
-                let mut text = Vec::new();
-                let result = printer.print(piece, &mut text).map(|()| text);
+            while let Some(piece) = print_one() {
                 // whoever does not take it has failed
-                if send.send(result).is_err() {
+                if send.send(piece).is_err() {
                     return;
                 }
             }
         };
-        let helper = if pieces.len() > 1 {
-            thread::Builder::new().name("printer".to_owned()).spawn_scoped(scope, work).ok()
+        if pieces.len() > 1 {
+            // it has taken up nothing if it cannot be had
+            let _ = thread::Builder::new().name("printer".to_owned()).spawn_scoped(scope, work);
         } else {
-            None
-        };
-        for (number, piece) in pieces.iter().enumerate() {
-            if number % 2 == 1 && helper.is_some() {
-                // it ends early only if nobody listens
-                let Ok(result) = receive.recv() else { break };
-                write(&result.map_err(&fault)?)?;
-            } else {
-                own.clear();
-                printer.print(piece, &mut own).map_err(&fault)?;
-                write(&own)?;
-            }
+            drop(work);
+        }
+        heads(out)?;
+        let mut waiting = BTreeMap::new();
+        for number in 0..pieces.len() {
+            let text = loop {
+                if let Some(text) = waiting.remove(&number) {
+                    break text;
+                }
+                let piece = match receive.try_recv() {
+                    Ok(piece) => Some(piece),
+                    Err(_) if waiting.len() < AHEAD => print_one(),
+                    Err(_) => None,
+                };
+                // All are taken up, this one by the other thread; it ends early only if nobody listens.
+                let Some((at, text)) = piece.or_else(|| receive.recv().ok()) else { return Ok(()) };
+                waiting.insert(at, text);
+            };
+            out.write_all(&text.map_err(&fault)?)?;
         }
         Ok(())
     })

@@ -98,10 +98,12 @@ impl Config {
     }
 
     /// The size hint of the mapping maps: every port of the range in all three protocols, rounded
-    /// up, at least 65,536. A hint lets the kernel use a fixed hash, twice as fast to fill.
+    /// up, at least 16,384: five thousand ports, so that few changes of the range need larger maps. A
+    /// hint lets the kernel use a fixed hash, twice as fast to fill, of some 16 bytes an element.
     pub fn map_size(&self) -> u32 {
+        const LEAST: u32 = 16_384;
         self.map_size
-            .unwrap_or_else(|| (u32::from(self.range.len()) * 3).next_power_of_two().max(65_536))
+            .unwrap_or_else(|| (u32::from(self.range.len()) * 3).next_power_of_two().max(LEAST))
     }
 }
 

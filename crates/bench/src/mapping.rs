@@ -41,6 +41,12 @@ impl Mapping {
         }
     }
 
+    /// The size of the maps for `n` of them: what the agent takes for the default range of ports, which
+    /// has a thousand, and for larger loads always the same.
+    pub(crate) const fn map_size(n: usize) -> u32 {
+        if n <= 1_000 { 16_384 } else { 65_536 }
+    }
+
     /// The mappings 0..n.
     pub(crate) fn first(n: usize) -> Vec<Self> {
         (0..n).map(Self::number).collect()

@@ -11,9 +11,10 @@ use model::{Change, ChangeOp, Key, Owner, Plan, Reason, Value};
 
 use crate::mapping::Mapping;
 
-/// The driver, with the map size that the floor has.
-pub(crate) fn driver() -> Result<NftDriver> {
-    let options = NftOptions { ownership: TableOwnership::Exclusive, map_size: 65_536 };
+/// The driver for `n` mappings, with the map size that the floor has.
+pub(crate) fn driver(n: usize) -> Result<NftDriver> {
+    let map_size = Mapping::map_size(n);
+    let options = NftOptions { ownership: TableOwnership::Exclusive, map_size };
     Ok(NftDriver::open(options)?)
 }
 
@@ -104,7 +105,7 @@ impl Driver for Trusting<'_> {
 
 /// A driver with everything loaded.
 pub(crate) fn loaded(mappings: &[Mapping]) -> Result<NftDriver> {
-    let mut driver = driver()?;
+    let mut driver = driver(mappings.len())?;
     commit(&mut driver, &cold_plan(mappings)?)?;
     Ok(driver)
 }

@@ -26,13 +26,14 @@ pub(crate) fn iptables_restore(mappings: &[Mapping]) -> String {
     text
 }
 
-/// Table, maps, sets, chains and rules as the product has them, for `nft -f`. Without the flags
-/// `owner` and `persist`: the owner would be `nft`, which ends.
-pub(crate) fn nft_structure() -> String {
+/// Table, maps, sets, chains and rules as the product has them for `n` mappings, for `nft -f`. Without
+/// the flags `owner` and `persist`: the owner would be `nft`, which ends.
+pub(crate) fn nft_structure(n: usize) -> String {
+    let size = Mapping::map_size(n);
     let mut lines = vec!["add table inet peer".to_owned()];
     for (name, ip) in [("npl4", "ipv4_addr"), ("npl6", "ipv6_addr")] {
         let types = format!("inet_proto . inet_service : {ip} . inet_service");
-        lines.push(format!("add map inet peer {name} {{ type {types}; size 65536; }}"));
+        lines.push(format!("add map inet peer {name} {{ type {types}; size {size}; }}"));
     }
     for (name, ip) in [("hairpin4", "ipv4_addr"), ("hairpin6", "ipv6_addr")] {
         lines.push(format!("add set inet peer {name} {{ type {ip} . {ip}; size 16384; }}"));

@@ -32,7 +32,10 @@ pub(crate) fn load(part: Part, mappings: &[Mapping]) -> Vec<u8> {
     let mut bytes = Bytes(Vec::with_capacity(mappings.len() * 100 + 8_192));
     bytes.batch_begin();
     if matches!(part, Part::Maps | Part::Whole) {
-        structure::maps(&mut bytes, part == Part::Maps && mappings.is_empty());
+        // The maps alone are those of a load that takes several transactions.
+        let whole = part == Part::Whole;
+        let size = Mapping::map_size(if whole { mappings.len() } else { usize::MAX });
+        structure::maps(&mut bytes, size, !whole && mappings.is_empty());
     }
     let last = matches!(part, Part::Nothing | Part::Maps);
     Elements::change(NEWSETELEM, NLM_F_CREATE, mappings, last, &mut bytes);

@@ -17,7 +17,6 @@ const INET_PROTO: u32 = 12;
 const INET_SERVICE: u32 = 13;
 const NFT_SET_MAP: u32 = 8;
 /// Size hints: with one the kernel takes its hash with a fixed number of buckets.
-const SIZE: u32 = 65_536;
 const HAIRPIN_SIZE: u32 = 16_384;
 /// `NFT_REG32_00`, and the register after the 16 bytes of an IPv6 address in it.
 const REG: u32 = 8;
@@ -65,24 +64,31 @@ const FAMILIES: [Family; 2] = [
     },
 ];
 
-/// Table, maps and sets, into a transaction. The last message asks for the acknowledgement if told.
-pub(super) fn maps(bytes: &mut Bytes, ack: bool) {
+/// Table, maps of this size and sets, into a transaction. The last message asks for the acknowledgement
+/// if told.
+pub(super) fn maps(bytes: &mut Bytes, size: u32, ack: bool) {
     let table = bytes.message(NEWTABLE, NLM_F_CREATE, 1);
     bytes.text(1, TABLE);
     bytes.number(2, OWNER_PERSIST);
     bytes.end(table);
     for family in &FAMILIES {
         let value = (family.address << TYPE_BITS | INET_SERVICE, family.length + 4);
-        set(bytes, family.map, (INET_PROTO << TYPE_BITS | INET_SERVICE, 8), Some(value), 0);
+        set(bytes, family.map, (INET_PROTO << TYPE_BITS | INET_SERVICE, 8), Some(value), (size, 0));
     }
     for (number, family) in FAMILIES.iter().enumerate() {
         let key = (family.address << TYPE_BITS | family.address, family.length * 2);
         let ack = if ack && number + 1 == FAMILIES.len() { NLM_F_ACK } else { 0 };
-        set(bytes, family.hairpin, key, None, ack);
+        set(bytes, family.hairpin, key, None, (HAIRPIN_SIZE, ack));
     }
 }
 
-fn set(bytes: &mut Bytes, name: &str, key: (u32, u32), value: Option<(u32, u32)>, ack: u16) {
+fn set(
+    bytes: &mut Bytes,
+    name: &str,
+    key: (u32, u32),
+    value: Option<(u32, u32)>,
+    (size, ack): (u32, u16),
+) {
     let set = bytes.message(NEWSET, NLM_F_CREATE | ack, 2);
     bytes.text(1, TABLE);
     bytes.text(2, name);
@@ -94,7 +100,7 @@ fn set(bytes: &mut Bytes, name: &str, key: (u32, u32), value: Option<(u32, u32)>
         bytes.number(7, length);
     }
     let description = bytes.open(9);
-    bytes.number(1, if value.is_some() { SIZE } else { HAIRPIN_SIZE });
+    bytes.number(1, size);
     bytes.close(description);
     let id = bytes.0.len() as u32;
     bytes.number(10, id);

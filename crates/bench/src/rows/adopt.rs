@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                 // Closing a netlink socket waits for the kernel: not while the clock runs.
                 let mut kept = None;
                 Ok(Sample::of(&[time(|| {
-                    let observed = kept.insert(product::driver()?).observe()?;
+                    let observed = kept.insert(product::driver(n)?).observe()?;
                     ensure!(observed.elements.len() == mappings.len(), "not everything was read");
                     Ok(())
                 })?]))

@@ -32,7 +32,7 @@ pub(crate) fn one(args: &Args) -> Result<Outcome> {
                 times(MANY, |_| raw.acknowledged(&request))
             }),
             Contender::new("nft get element", |scene| {
-                let all = text::nft_structure() + &text::nft_elements(&mappings);
+                let all = text::nft_structure(mappings.len()) + &text::nft_elements(&mappings);
                 peers::feed(scene, "nft", &["-f", "-"], &Input::write(scene, "all", &all)?)?;
                 let command = format!("get element inet peer npl4 {{ tcp . {} }}", last.port);
                 times(FEW, |_| peers::run(scene, "nft", &[&command]))
@@ -83,7 +83,7 @@ fn resyncers(mappings: &[Mapping]) -> Vec<Contender<'_>> {
     let listed = |program: &'static str, args: &'static [&'static str]| {
         move |scene: &Scene| {
             if program == "nft" {
-                let all = text::nft_structure() + &text::nft_elements(mappings);
+                let all = text::nft_structure(mappings.len()) + &text::nft_elements(mappings);
                 peers::feed(scene, "nft", &["-f", "-"], &Input::write(scene, "all", &all)?)?;
             } else {
                 single::restore_all(scene, program.trim_end_matches("-save"), mappings)?;

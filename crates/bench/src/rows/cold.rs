@@ -58,12 +58,14 @@ fn contenders(mappings: &[Mapping]) -> Vec<Contender<'_>> {
             once(|| floor::build(&mut raw, mappings))
         }),
         Contender::new(PRODUCT, |_| {
-            let (mut driver, plan) = (product::driver()?, product::cold_plan(mappings)?);
+            let (mut driver, plan) =
+                (product::driver(mappings.len())?, product::cold_plan(mappings)?);
             let took = product::commit_acked(&mut driver, &plan)?;
             Ok(Sample::of(&[took.as_nanos() as f64]))
         }),
         Contender::new(VERIFIED, |_| {
-            let (mut driver, plan) = (product::driver()?, product::cold_plan(mappings)?);
+            let (mut driver, plan) =
+                (product::driver(mappings.len())?, product::cold_plan(mappings)?);
             once(|| product::commit(&mut driver, &plan))
         }),
         Contender::new(FLOOR_VERIFIED, |_| {
@@ -74,7 +76,7 @@ fn contenders(mappings: &[Mapping]) -> Vec<Contender<'_>> {
             })
         }),
         Contender::new("nft -f", |scene| {
-            let all = text::nft_structure() + &text::nft_elements(mappings);
+            let all = text::nft_structure(mappings.len()) + &text::nft_elements(mappings);
             fed(scene, "nft", &["-f", "-"], &all)
         }),
         Contender::new("iptables-legacy-restore", |scene| {

@@ -122,7 +122,7 @@ fn of_product(op: Op, mappings: &[Mapping]) -> Result<Sample> {
 }
 
 fn of_nft(op: Op, scene: &Scene, mappings: &[Mapping]) -> Result<Sample> {
-    let all = text::nft_structure() + &text::nft_elements(mappings);
+    let all = text::nft_structure(mappings.len()) + &text::nft_elements(mappings);
     peers::feed(scene, "nft", &["-f", "-"], &Input::write(scene, "all", &all)?)?;
     let key = |mapping: &Mapping| format!("{{ tcp . {} }}", mapping.port);
     let whole = |mapping: &Mapping| format!("{{ {} }}", text::nft_element(mapping));

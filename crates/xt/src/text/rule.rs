@@ -119,9 +119,7 @@ pub(crate) fn read(words: Vec<Word<'_>>, family: Family) -> Rule {
     while let Some(word) = reader.words.pop_front() {
         reader.take(&word);
     }
-    if reader.not {
-        reader.raw.push("!".to_owned());
-    }
+    reader.strand();
     reader.close();
     reader.rule
 }
@@ -129,9 +127,7 @@ pub(crate) fn read(words: Vec<Word<'_>>, family: Family) -> Rule {
 impl Reader<'_> {
     fn take(&mut self, word: &Word<'_>) {
         if word.is("!") {
-            if self.not {
-                self.stray("!");
-            }
+            self.strand();
             self.not = true;
         } else if let Some(short) = header(word) {
             self.take_header(short, word);
@@ -147,6 +143,14 @@ impl Reader<'_> {
         self.flush_not();
         self.raw.push(raw.to_owned());
         self.options.0.push(Opt { not: false, name: String::new(), args: vec![raw.to_owned()] });
+    }
+
+    /// A `!` behind which nothing comes that it could deny. Whoever reads the options must see that there
+    /// is more than they know.
+    fn strand(&mut self) {
+        if std::mem::take(&mut self.not) {
+            self.stray("!");
+        }
     }
 
     fn flush_not(&mut self) {
@@ -172,12 +176,14 @@ impl Reader<'_> {
     fn take_header(&mut self, short: &'static str, word: &Word<'_>) {
         match short {
             "-m" | "-j" | "-g" => {
+                self.strand();
                 self.close();
                 let Some(name) = self.argument() else { return self.keep_header(word.raw, None) };
                 self.owner = match short {
                     "-m" => Owner::Match(name),
                     _ => Owner::Target(name, short == "-g"),
                 };
+                self.strand();
             }
             "-f" => {
                 self.rule.selector.fragment = Some(Test::new(std::mem::take(&mut self.not), ()));
@@ -293,7 +299,8 @@ impl Reader<'_> {
 
     /// Whether behind a `!` comes a word and no option: the old way of writing.
     fn word_follows(&self) -> bool {
-        self.words.get(1).is_some_and(|word| !word.is_option() && header(word).is_none())
+        let plain = |word: &Word<'_>| !word.is("!") && !word.is_option() && header(word).is_none();
+        self.words.get(1).is_some_and(plain)
     }
 
     /// `-p tcp --dport 80` means `-p tcp -m tcp --dport 80`.

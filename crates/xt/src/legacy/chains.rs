@@ -110,18 +110,22 @@ impl Parts {
         let landings = users
             .filter_map(|chain| Some((self.entries.get(chain.first)?.at, chain.name.as_str())));
         // in the order of the blob
-        Landings(landings.collect())
+        let (offsets, names) = landings.unzip();
+        Landings { offsets, names }
     }
 }
 
-/// Where jumps may arrive.
-pub(crate) struct Landings<'a>(Vec<(usize, &'a str)>);
+/// Where jumps may arrive. Most rules jump: what is searched lies close together.
+pub(crate) struct Landings<'a> {
+    offsets: Vec<usize>,
+    names: Vec<&'a str>,
+}
 
 impl<'a> Landings<'a> {
     /// The chain that begins at an offset.
     pub(crate) fn at(&self, offset: usize) -> Option<&'a str> {
-        let found = self.0.binary_search_by_key(&offset, |(at, _)| *at).ok()?;
-        self.0.get(found).map(|(_, name)| *name)
+        let found = self.offsets.binary_search(&offset).ok()?;
+        self.names.get(found).copied()
     }
 }
 

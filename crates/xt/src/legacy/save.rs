@@ -23,6 +23,8 @@ use crate::{
 
 /// Rules of a piece: enough that handing it over costs nothing beside printing it.
 const PIECE: usize = 1_024;
+/// Room for a rule, bytes.
+const LINE: usize = 192;
 /// So many pieces may be printed before they can be written.
 const AHEAD: usize = 4;
 
@@ -66,7 +68,7 @@ fn save_blob(
     let spans: Vec<&Span> = parts.in_order().collect();
     let pieces = pieces(&parts, &spans);
     let landings = parts.landings();
-    let printer = Printer { blob, parts: &parts, landings, shown, sets: Mutex::new(sets) };
+    let printer = Printer { blob, landings, shown, sets: Mutex::new(sets) };
     print_all(&printer, &pieces, out, fault, |out| {
         print::begin(&blob.table, out)?;
         for span in &spans {
@@ -115,8 +117,7 @@ fn print_all<O: io::Write>(
     // the next piece that nobody has taken up, printed
     let print_one = || {
         let number = taken.fetch_add(1, Ordering::Relaxed);
-        let mut text = Vec::new();
-        pieces.get(number).map(|piece| (number, printer.print(piece, &mut text).map(|()| text)))
+        pieces.get(number).map(|piece| (number, printer.print(piece)))
     };
     thread::scope(|scope| {
         let (send, receive) = mpsc::sync_channel(AHEAD);
@@ -150,7 +151,7 @@ fn print_all<O: io::Write>(
                 let Some((at, text)) = piece.or_else(|| receive.recv().ok()) else { return Ok(()) };
                 waiting.insert(at, text);
             };
-            out.write_all(&text.map_err(&fault)?)?;
+            out.write_all(text.map_err(&fault)?.as_bytes())?;
         }
         Ok(())
     })
@@ -158,25 +159,23 @@ fn print_all<O: io::Write>(
 
 struct Printer<'a> {
     blob: &'a Blob,
-    parts: &'a Parts,
     landings: Landings<'a>,
     shown: Shown,
     sets: Mutex<&'a mut (dyn SetNames + Send)>,
 }
 
 impl Printer<'_> {
-    fn print(&self, piece: &[Run<'_>], out: &mut Vec<u8>) -> Result<(), BlobError> {
+    fn print(&self, piece: &[Run<'_>]) -> Result<String, BlobError> {
         let mut names = Shared(&self.sets);
+        let mut text = String::with_capacity(PIECE * LINE);
         for (span, entries) in piece {
-            let chain = self.blob.head(span, self.parts)?;
             for entry in *entries {
                 let mut rule = self.blob.rule(*entry, |at| self.landings.at(at))?;
                 resolve_rule(&mut rule, &mut names);
-                // writing to it does not fail
-                let _ = print::rule(&chain, &rule, self.shown, out);
+                print::push_rule(&span.name, &rule, self.shown, &mut text);
             }
         }
-        Ok(())
+        Ok(text)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::words::save_name;
-use crate::view::{Chain, ChainKind, Rule, Ruleset, Table};
+use crate::view::{Chain, ChainKind, Counters, Rule, Ruleset, Table};
 
 /// Room for most rules.
 const LINE: usize = 256;
@@ -51,13 +51,23 @@ pub(crate) fn head(chain: &Chain, out: &mut impl io::Write) -> io::Result<()> {
     let counters = chain.counters;
     let policy = match &chain.kind {
         ChainKind::Builtin { policy } => policy.text(),
-        ChainKind::User => "-",
+        ChainKind::User => return user_head(&chain.name, chain.counters, out),
         ChainKind::Foreign { hook, .. } => {
             let name = &chain.name;
             return writeln!(out, "# chain {name} at {hook} belongs to nobody iptables knows");
         }
     };
     writeln!(out, ":{} {policy} [{}:{}]", chain.name, counters.packets, counters.bytes)
+}
+
+/// The line that declares a chain of somebody's. There are tens of thousands, and none counts.
+fn user_head(name: &str, counters: Counters, out: &mut impl io::Write) -> io::Result<()> {
+    if counters != Counters::default() {
+        return writeln!(out, ":{name} - [{}:{}]", counters.packets, counters.bytes);
+    }
+    out.write_all(b":")?;
+    out.write_all(name.as_bytes())?;
+    out.write_all(b" - [0:0]\n")
 }
 
 /// The lines of a chain's rules.
@@ -76,19 +86,20 @@ pub(crate) fn rule(
     if matches!(chain.kind, ChainKind::Foreign { .. }) {
         line += "# ";
     }
-    push_rule(chain, rule, shown, &mut line);
-    line.push('\n');
+    push_rule(&chain.name, rule, shown, &mut line);
     out.write_all(line.as_bytes())
 }
 
-fn push_rule(chain: &Chain, rule: &Rule, shown: Shown, line: &mut String) {
+/// Appends the line of a rule in a chain of this name.
+pub(crate) fn push_rule(chain: &str, rule: &Rule, shown: Shown, line: &mut String) {
     if shown == Shown::WithCounters {
         let counters = rule.counters.unwrap_or_default();
         put!(line, "[{}:{}] ", counters.packets, counters.bytes);
     }
     *line += "-A";
-    save_name(&chain.name, line);
+    save_name(chain, line);
     push_spec(rule, line);
+    line.push('\n');
 }
 
 fn push_spec(rule: &Rule, line: &mut String) {

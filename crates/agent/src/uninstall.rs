@@ -124,7 +124,9 @@ pub fn remove(state_dir: &Path) -> Result<(), UninstallError> {
     driver.remove_table()?;
     let routes: Vec<Route> = stale.iter().map(Route::from).collect();
     let cut = Cutter::new().cut(&routes, &[]);
-    for path in publish::written(state_dir).into_iter().chain(known(state_dir)) {
+    // A file system that may only be read refuses to remove even what is not there.
+    let there = known(state_dir).filter(|path| exists(path));
+    for path in publish::written(state_dir).into_iter().chain(there) {
         // The lock goes with whoever holds it.
         if state_lock.is_none() || !path.ends_with(state_lock::FILE) {
             gone(fs::remove_file(&path), &path)?;

@@ -223,3 +223,18 @@ fn uninstall_ends_the_connections_that_its_mappings_led_and_nobody_elses() {
     assert_eq!((at(mapped), at(7777) > 0), (0, true), "{:#?}", foreign::flows(node));
     assert!(!stage.state_dir().exists());
 }
+
+#[test]
+fn uninstall_is_done_where_there_is_nothing_and_nothing_could_be_removed() {
+    let stage = Stage::new(NETKEEP);
+    let directory = stage.state_dir().join("read-only");
+    fs::create_dir_all(&directory).unwrap();
+    let path = directory.to_str().unwrap();
+    let script = format!(
+        "mount -t tmpfs -o ro none '{path}' && exec '{NETKEEP}' uninstall --yes --state-dir '{path}'"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]);
+    let output = stage.node().run(|| command.output().unwrap()).unwrap();
+    assert!(output.status.success(), "{output:?}");
+}

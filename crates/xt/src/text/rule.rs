@@ -140,7 +140,7 @@ impl Reader<'_> {
 
     /// A word that belongs to no option.
     fn stray(&mut self, raw: &str) {
-        self.flush_not();
+        self.strand();
         self.raw.push(raw.to_owned());
         self.options.0.push(Opt { not: false, name: String::new(), args: vec![raw.to_owned()] });
     }
@@ -150,12 +150,6 @@ impl Reader<'_> {
     fn strand(&mut self) {
         if std::mem::take(&mut self.not) {
             self.stray("!");
-        }
-    }
-
-    fn flush_not(&mut self) {
-        if std::mem::take(&mut self.not) {
-            self.raw.push("!".to_owned());
         }
     }
 

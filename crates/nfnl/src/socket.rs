@@ -75,6 +75,7 @@ pub struct Socket {
     datagram: Vec<u8>,
     request: Writer,
     pub(crate) end_ack: EndAck,
+    compared_by: generation::ComparedBy,
 }
 
 /// How an exchange went on, decided by the handler of its messages.
@@ -118,6 +119,7 @@ impl Socket {
             datagram: vec![0; options.datagram.max(32 << 10)],
             request: Writer::with_capacity(1 << 10),
             end_ack: EndAck::Unknown,
+            compared_by: generation::ComparedBy::Itself,
         })
     }
 

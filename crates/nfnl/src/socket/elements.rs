@@ -1,6 +1,6 @@
 //! Owns reading set elements: all of them, or single ones by key.
 
-use super::{Exchange, Request, Socket, Style};
+use super::{Exchange, Request, Socket, Style, generation::ComparedBy};
 use crate::{
     Element, ElementList, ElementRef, Error, SetId,
     consts::{
@@ -66,7 +66,7 @@ impl Socket {
 
     /// As [`Socket::fold_elements`], but one attempt only, for when an incomplete answer is of use: beside the result it
     /// says whether the ruleset of the namespace moved meanwhile. In a table with an owner, moves caused by others do
-    /// not concern the elements.
+    /// not concern the elements. As a part of a [`Socket::read_consistent`] it leaves it to that to look for moves.
     ///
     /// # Errors
     /// [`Error`]; [`Error::is_not_found`] if there is no such set.
@@ -76,9 +76,10 @@ impl Socket {
         mut state: T,
         mut step: impl FnMut(&mut T, &ElementRef<'_>),
     ) -> Result<(T, Moved), Error> {
-        let before = self.generation_id()?;
+        let alone = self.compared_by == ComparedBy::Itself;
+        let before = if alone { Some(self.generation_id()?) } else { None };
         let exchange = self.dump_elements(set, &mut state, &mut step)?;
-        let after = self.generation_id()?;
+        let after = if alone { Some(self.generation_id()?) } else { None };
         let moved = match exchange {
             Exchange::Done if before == after => Moved::No,
             _ => Moved::Yes,

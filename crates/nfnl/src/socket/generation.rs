@@ -1,4 +1,9 @@
 //! Owns the generation of a namespace's ruleset: reading it, and reading other things consistently by it.
+//!
+//! Invariant: every read is compared with the generation once: by itself, or by the [`Socket::read_consistent`] that it
+//! is a part of.
+
+use std::mem;
 
 use super::{Exchange, Request, Socket, Style};
 use crate::{
@@ -9,6 +14,15 @@ use crate::{
 
 /// How often a read is tried again when the ruleset changes under it.
 pub(super) const ATTEMPTS: u32 = 16;
+
+/// Who compares the generation before and after a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ComparedBy {
+    /// The read itself.
+    Itself,
+    /// The consistent read that it is a part of.
+    Whole,
+}
 
 /// The generation of a network namespace's ruleset. Every commit of anybody in the namespace moves it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -83,6 +97,7 @@ impl Socket {
     }
 
     /// Runs `read` until the generation was the same before and after it, and returns what it read and that generation.
+    /// Reads inside of it do not compare the generation again.
     ///
     /// ```no_run
     /// # let mut socket = nfnl::Socket::open()?;
@@ -98,14 +113,14 @@ impl Socket {
         &mut self,
         mut read: impl FnMut(&mut Self) -> Result<T, Error>,
     ) -> Result<(T, Generation), Error> {
-        let mut before = self.generation()?;
+        let mut before = self.generation_id()?;
         for _ in 0..ATTEMPTS {
-            let value = read(self);
+            let value = read(Part::of(self).0);
             let after = self.generation()?;
-            if before.id == after.id {
+            if before == after.id {
                 return Ok((value?, after));
             }
-            before = after;
+            before = after.id;
         }
         Err(Error::Changing { attempts: ATTEMPTS })
     }
@@ -116,6 +131,14 @@ impl Socket {
         mut start: impl FnMut() -> T,
         mut dump: impl FnMut(&mut Self, &mut T) -> Result<Exchange, Error>,
     ) -> Result<T, Error> {
+        if self.compared_by == ComparedBy::Whole {
+            let mut collected = start();
+            return match dump(self, &mut collected)? {
+                Exchange::Done => Ok(collected),
+                // the generation has moved: the whole is read again
+                Exchange::Interrupted => Err(Error::Changing { attempts: 1 }),
+            };
+        }
         let mut before = self.generation_id()?;
         for _ in 0..ATTEMPTS {
             let mut collected = start();
@@ -128,5 +151,21 @@ impl Socket {
             before = after;
         }
         Err(Error::Changing { attempts: ATTEMPTS })
+    }
+}
+
+/// A socket while parts of a consistent read are read from it; also a panic ends that.
+struct Part<'s>(&'s mut Socket, ComparedBy);
+
+impl<'s> Part<'s> {
+    fn of(socket: &'s mut Socket) -> Self {
+        let before = mem::replace(&mut socket.compared_by, ComparedBy::Whole);
+        Self(socket, before)
+    }
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        self.0.compared_by = self.1;
     }
 }

@@ -121,6 +121,50 @@ fn a_consistent_read_sees_one_generation() {
 }
 
 #[test]
+fn a_part_of_a_consistent_read_is_compared_with_the_whole_and_a_read_alone_by_itself() {
+    in_fresh_netns(|| {
+        let mut socket = Socket::open().unwrap();
+        let set = table_with_set(&mut socket, None);
+        add_keys(&mut socket, &set, &keys(10));
+        // reads the elements, with a change of the ruleset in between; answers how often it started
+        let read = |socket: &mut Socket, mut change: Option<&str>| {
+            let mut starts = 0;
+            let start = || {
+                starts += 1;
+                0
+            };
+            let step = |count: &mut u32, _: &ElementRef<'_>| {
+                *count += 1;
+                if let Some(change) = change.take() {
+                    nft(&[change]);
+                }
+            };
+            assert_eq!(socket.fold_elements(&set, start, step)?, 10);
+            Ok::<u32, nfnl::Error>(starts)
+        };
+        let mut change = Some("add set inet t one { type ipv4_addr; }");
+        let mut attempts = 0;
+        let (starts, _) = socket
+            .read_consistent(|socket| {
+                attempts += 1;
+                read(socket, change.take())
+            })
+            .unwrap();
+        assert_eq!((attempts, starts), (2, 1));
+        let refused = socket.read_consistent(|socket| {
+            read(socket, None)?;
+            socket.elements(&SetId::new(Family::Inet, "t", "absent"))
+        });
+        assert!(refused.unwrap_err().is_not_found());
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            socket.read_consistent(|_| -> Result<(), nfnl::Error> { panic!("in the middle of it") })
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(read(&mut socket, Some("add set inet t two { type ipv4_addr; }")).unwrap(), 2);
+    });
+}
+
+#[test]
 fn elements_are_read_by_key_and_absent_ones_are_nothing() {
     in_fresh_netns(|| {
         let mut socket = Socket::open().unwrap();

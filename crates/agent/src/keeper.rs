@@ -169,7 +169,7 @@ impl<D: Driver> Keeper<D> {
             for (key, ..) in &observed.elements {
                 self.hold_early(key);
             }
-            self.adopted.extend(names.map(|owner| (owner.namespace.clone(), owner.name.clone())));
+            self.adopted.extend(names.map(|owner| (owner.namespace().into(), owner.name().into())));
         }
         if !anew || self.core.awaits_sync() {
             self.core.observe(observed.elements, why);

@@ -54,7 +54,7 @@ fn mapping(key: &Key, value: &Value, owner: Option<&Arc<Owner>>) -> Option<Mappi
         return None;
     };
     Some(MappingReport {
-        pod: owner.map(|owner| owner.qualified_name()).unwrap_or_default(),
+        pod: owner.map(|owner| owner.qualified_name().to_owned()).unwrap_or_default(),
         uid: owner.map(|owner| owner.uid.to_string()).unwrap_or_default(),
         pod_ip: ip.to_string(),
         pod_port: *pod_port,
@@ -96,8 +96,8 @@ pub fn owners() -> Result<Vec<KernelOwner>, DriverError> {
         .into_iter()
         .map(|(owner, elements)| KernelOwner {
             kind: owner.kind.as_str(),
-            namespace: owner.namespace.to_string(),
-            name: owner.name.to_string(),
+            namespace: owner.namespace().to_owned(),
+            name: owner.name().to_owned(),
             uid: owner.uid.to_string(),
             elements,
         })

@@ -29,7 +29,7 @@ const UID_UUID: u8 = 1;
 
 /// The userdata that marks an element as this owner's.
 pub fn encode(owner: &Owner) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(owner.namespace.len() + owner.name.len() + 28);
+    let mut bytes = Vec::with_capacity(owner.qualified_name().len() + 28);
     encode_into(owner, &mut bytes);
     bytes
 }
@@ -38,17 +38,7 @@ pub fn encode(owner: &Owner) -> Vec<u8> {
 pub fn encode_into(owner: &Owner, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     bytes.extend_from_slice(&[TYPE_COMMENT, 0]);
-    let mut room = COMMENT_MAX;
-    let parts = if owner.namespace.is_empty() {
-        ["", "", &owner.name]
-    } else {
-        [&owner.namespace, "/", &owner.name]
-    };
-    for part in parts {
-        let kept = cut(part, room);
-        bytes.extend_from_slice(kept.as_bytes());
-        room = if kept.len() == part.len() { room - kept.len() } else { 0 };
-    }
+    bytes.extend_from_slice(cut(owner.qualified_name(), COMMENT_MAX).as_bytes());
     bytes.push(0);
     // At most COMMENT_MAX and the NUL.
     bytes[start + 1] = (bytes.len() - start - 2) as u8;
@@ -106,8 +96,7 @@ impl<'a> Mark<'a> {
     pub fn owner(self) -> Owner {
         let comment = self.comment.strip_suffix(&[0]).unwrap_or(self.comment);
         let comment = String::from_utf8_lossy(comment);
-        let (namespace, name) = comment.split_once('/').unwrap_or(("", &comment));
-        Owner { kind: self.kind, namespace: namespace.into(), name: name.into(), uid: self.uid }
+        Owner::of_qualified_name(self.kind, &comment, self.uid)
     }
 }
 

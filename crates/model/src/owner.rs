@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 pub use crate::uid::{Uid, UidText};
 
@@ -27,41 +28,62 @@ impl OwnerKind {
 
 /// Owner of kernel state. Identity is the UID alone: a name can be given to another object and an
 /// IP to another Pod, a UID cannot. The names are carried for people.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Owner {
     /// The kind of the owning object.
     pub kind: OwnerKind,
-    /// Its namespace.
-    pub namespace: Box<str>,
-    /// Its name.
-    pub name: Box<str>,
     /// Its UID.
     pub uid: Uid,
+    names: Names,
+}
+
+/// `namespace/name` or a name, in one piece: a start reads ten thousands of owners from the kernel.
+#[derive(Debug, Clone)]
+struct Names {
+    text: Box<str>,
+    /// How long the namespace is; 0 is none.
+    namespace: usize,
 }
 
 impl Owner {
     /// A Pod as an owner.
     pub fn pod(namespace: &str, name: &str, uid: Uid) -> Self {
-        Self { kind: OwnerKind::Pod, namespace: namespace.into(), name: name.into(), uid }
+        Self::of_parts(OwnerKind::Pod, namespace, name, uid)
     }
 
     /// netkeep as the owner of its own table.
     pub fn netkeep() -> Self {
-        Self {
-            kind: OwnerKind::Netkeep,
-            namespace: "".into(),
-            name: "netkeep".into(),
-            uid: Uid::new("netkeep"),
+        Self::of_parts(OwnerKind::Netkeep, "", "netkeep", Uid::new("netkeep"))
+    }
+
+    fn of_parts(kind: OwnerKind, namespace: &str, name: &str, uid: Uid) -> Self {
+        let text = if namespace.is_empty() { name.into() } else { [namespace, "/", name].concat() };
+        let names = Names { text: text.into(), namespace: namespace.len() };
+        Self { kind, uid, names }
+    }
+
+    /// As [`Self::qualified_name`] spells it: what is before the first `/` is the namespace.
+    pub(crate) fn of_qualified_name(kind: OwnerKind, text: &str, uid: Uid) -> Self {
+        let names = Names { text: text.into(), namespace: text.find('/').unwrap_or(0) };
+        Self { kind, uid, names }
+    }
+
+    /// Its namespace; empty if it is in none.
+    pub fn namespace(&self) -> &str {
+        &self.names.text[..self.names.namespace]
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self.names.namespace {
+            0 => &self.names.text,
+            slash => &self.names.text[slash + 1..],
         }
     }
 
     /// `namespace/name`, or the name alone where there is no namespace.
-    pub fn qualified_name(&self) -> String {
-        if self.namespace.is_empty() {
-            self.name.to_string()
-        } else {
-            format!("{}/{}", self.namespace, self.name)
-        }
+    pub const fn qualified_name(&self) -> &str {
+        &self.names.text
     }
 }
 
@@ -81,6 +103,17 @@ impl Ord for Owner {
     #[inline]
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.kind, &self.uid).cmp(&(other.kind, &other.uid))
+    }
+}
+
+impl Serialize for Owner {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut owner = serializer.serialize_struct("Owner", 4)?;
+        owner.serialize_field("kind", &self.kind)?;
+        owner.serialize_field("namespace", self.namespace())?;
+        owner.serialize_field("name", self.name())?;
+        owner.serialize_field("uid", &self.uid)?;
+        owner.end()
     }
 }
 

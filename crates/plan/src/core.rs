@@ -158,7 +158,7 @@ impl Core {
             return;
         }
         for pod in self.state.pods() {
-            if self.unread.contains(&pod.owner.namespace) {
+            if self.unread.contains(pod.owner.namespace()) {
                 self.publisher.touch(&pod.owner.uid);
             }
         }
@@ -180,7 +180,7 @@ impl Core {
 
     /// Whether what this owner has may be asked for by a Service that cannot be read.
     pub(crate) fn may_be_asked_for(&self, owner: &Owner) -> bool {
-        self.unread.contains(&owner.namespace)
+        self.unread.contains(owner.namespace())
     }
 
     /// Why deletions are refused, if they are.

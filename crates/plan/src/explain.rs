@@ -190,13 +190,13 @@ fn explain_path(
 
 /// Adds a Pod with its elements to the answer.
 fn tell_pod(core: &Core, pod: &PodRecord, answer: &mut Explanation) {
-    let name = pod.owner.qualified_name();
+    let name = pod.owner.qualified_name().to_owned();
     if answer.pods.iter().any(|known| known.uid == pod.owner.uid) {
         return;
     }
     let addresses = pod.ips.iter().map(|ip| address(core, pod, *ip)).collect();
     let mut services = Vec::new();
-    for service in core.state.services_in(&pod.owner.namespace) {
+    for service in core.state.services_in(pod.owner.namespace()) {
         if selects(service, &pod.labels) {
             services.push(format!("{} selects it", service.meta.qualified_name()));
         } else if !counts(service)

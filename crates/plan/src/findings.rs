@@ -141,7 +141,7 @@ fn describe(
             Severity::Warning,
             format!(
                 "Service {}/{service} leads to the {protocol} port named {port:?}, which no container of the Pod has",
-                pod.namespace
+                pod.namespace()
             ),
             "name the container port so, or let the Service lead to a number",
         ),

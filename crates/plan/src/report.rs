@@ -73,8 +73,8 @@ pub(crate) fn owners(core: &Core) -> Vec<OwnerReport> {
         |owner: &Arc<Owner>, rank: Rank, ip: Option<String>, element: Option<String>| {
             let report = reports.entry(Arc::clone(owner)).or_insert_with(|| OwnerReport {
                 kind: owner.kind,
-                namespace: owner.namespace.to_string(),
-                name: owner.name.to_string(),
+                namespace: owner.namespace().to_owned(),
+                name: owner.name().to_owned(),
                 uid: owner.uid.clone(),
                 life: rank.life,
                 sandbox: rank.sandbox,
@@ -129,7 +129,7 @@ fn adopted(core: &Core, owner: &Owner, key: Key, value: Value) -> Option<Mapping
         (MappingState::Pending, "not in the kernel now")
     };
     Some(MappingReport {
-        pod: owner.qualified_name(),
+        pod: owner.qualified_name().to_owned(),
         uid: owner.uid.to_string(),
         pod_ip: ip.to_string(),
         pod_port,
@@ -157,7 +157,7 @@ fn mapping(core: &Core, pod: &PodRecord, want: &Want) -> MappingReport {
         Via::NoIp => (None, leased),
     };
     MappingReport {
-        pod: pod.owner.qualified_name(),
+        pod: pod.owner.qualified_name().to_owned(),
         uid: pod.owner.uid.to_string(),
         pod_ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
         pod_port: want.target.pod_port,

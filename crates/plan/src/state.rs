@@ -158,7 +158,7 @@ impl State {
 
     /// The Services that select the Pod and ask for NodePortLocal, by name.
     pub fn services_of(&self, pod: &PodRecord) -> Vec<&Service> {
-        self.services.selecting(&pod.owner.namespace, &pod.labels)
+        self.services.selecting(pod.owner.namespace(), &pod.labels)
     }
 
     /// All Services that ask for NodePortLocal, used or not, in a namespace.
@@ -203,7 +203,7 @@ impl State {
         }
         self.twins.remove(&meta.namespace, &meta.name, None);
         let known = self.pods.get(&meta.uid).map(|known| Arc::clone(&known.owner));
-        let is_same = |o: &Arc<Owner>| o.name == meta.name && o.namespace == meta.namespace;
+        let is_same = |o: &Arc<Owner>| o.name() == &*meta.name && o.namespace() == &*meta.namespace;
         let (owner, twin) = match known {
             Some(known) if is_same(&known) => (Some(known), None),
             known => (None, known),
@@ -368,7 +368,7 @@ impl State {
         let listed: BTreeSet<_> = objects.iter().filter_map(listed).collect();
         let uids: BTreeSet<&Uid> = listed.iter().map(|(uid, ..)| uid).collect();
         let renamed = self.pods.iter().map(|pod| &pod.owner).filter(|owner| {
-            let name = (owner.uid.clone(), owner.namespace.clone(), owner.name.clone());
+            let name = (owner.uid.clone(), owner.namespace().into(), owner.name().into());
             uids.contains(&owner.uid) && !listed.contains(&name)
         });
         let renamed: Vec<Uid> = renamed.map(|owner| owner.uid.clone()).collect();

@@ -116,8 +116,8 @@ fn lease(noted: Noted) -> Lease {
 fn noted(lease: &Lease) -> Noted {
     Noted {
         uid: lease.mapping.owner.uid.to_string(),
-        namespace: lease.mapping.owner.namespace.to_string(),
-        name: lease.mapping.owner.name.to_string(),
+        namespace: lease.mapping.owner.namespace().to_owned(),
+        name: lease.mapping.owner.name().to_owned(),
         family: lease.mapping.family,
         protocol: lease.mapping.protocol,
         pod_port: lease.mapping.pod_port,

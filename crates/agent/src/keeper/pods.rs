@@ -41,7 +41,7 @@ impl<D: Driver> Keeper<D> {
     /// The Pods that may have something published: those the source tells of, and those that only
     /// the kernel remembers.
     pub fn pods(&self) -> BTreeSet<PodName> {
-        self.core.pods().map(|owner| (owner.namespace.clone(), owner.name.clone())).collect()
+        self.core.pods().map(|owner| (owner.namespace().into(), owner.name().into())).collect()
     }
 
     /// Notes which Pods an event is about, before the core takes it in.

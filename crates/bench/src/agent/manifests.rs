@@ -113,8 +113,8 @@ fn pod(mapping: &Mapping) -> Value {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": &*mapping.owner.name,
-            "namespace": &*mapping.owner.namespace,
+            "name": mapping.owner.name(),
+            "namespace": mapping.owner.namespace(),
             "uid": &*mapping.owner.uid.text(),
             "labels": { "app": "web" },
         },

@@ -41,8 +41,8 @@ impl Core {
                 None => Annotation::Remove,
             };
             publications.push(Publication {
-                namespace: pod.owner.namespace.clone(),
-                name: pod.owner.name.clone(),
+                namespace: pod.owner.namespace().into(),
+                name: pod.owner.name().into(),
                 uid: uid.clone(),
                 annotation,
             });

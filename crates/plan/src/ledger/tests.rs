@@ -15,7 +15,7 @@ fn live(started: i64) -> Rank {
 }
 
 fn winner(ledger: &Ledger<u8, u8>, key: u8) -> Option<(String, u8)> {
-    ledger.winner(&key).map(|c| (c.owner.name.to_string(), c.value))
+    ledger.winner(&key).map(|c| (c.owner.name().to_owned(), c.value))
 }
 
 #[test]

@@ -16,12 +16,12 @@ struct Named(Arc<Owner>);
 
 impl Borrow<str> for Named {
     fn borrow(&self) -> &str {
-        &self.0.name
+        self.0.name()
     }
 }
 impl PartialEq for Named {
     fn eq(&self, other: &Self) -> bool {
-        self.0.name == other.0.name
+        self.0.name() == other.0.name()
     }
 }
 impl Eq for Named {}
@@ -32,7 +32,7 @@ impl PartialOrd for Named {
 }
 impl Ord for Named {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.name.cmp(&other.0.name)
+        self.0.name().cmp(other.0.name())
     }
 }
 
@@ -76,20 +76,20 @@ impl Pods {
     pub(super) fn insert(&mut self, pod: PodRecord) {
         self.remove(&pod.owner.uid);
         let named = Named(Arc::clone(&pod.owner));
-        if let Some(names) = self.by_name.get_mut(&pod.owner.namespace) {
+        if let Some(names) = self.by_name.get_mut(pod.owner.namespace()) {
             names.replace(named);
         } else {
-            self.by_name.insert(pod.owner.namespace.clone(), BTreeSet::from([named]));
+            self.by_name.insert(pod.owner.namespace().into(), BTreeSet::from([named]));
         }
         self.by_uid.insert(pod.owner.uid.clone(), pod);
     }
 
     pub(super) fn remove(&mut self, uid: &Uid) -> Option<PodRecord> {
         let pod = self.by_uid.remove(uid)?;
-        if let Some(names) = self.by_name.get_mut(&pod.owner.namespace) {
-            names.remove(&*pod.owner.name);
+        if let Some(names) = self.by_name.get_mut(pod.owner.namespace()) {
+            names.remove(pod.owner.name());
             if names.is_empty() {
-                self.by_name.remove(&pod.owner.namespace);
+                self.by_name.remove(pod.owner.namespace());
             }
         }
         Some(pod)

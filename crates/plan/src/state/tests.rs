@@ -112,7 +112,7 @@ fn of_two_pods_with_one_uid_the_first_by_name_counts_in_any_order_and_the_other_
         // The other takes its place, and is the same owner to the kernel.
         let touched = state.apply(deleted_pod("a", "1"));
         assert!(touched.gone.is_empty() && touched.pods == [Uid::new("1")].into());
-        assert_eq!(&*state.pod(&Uid::new("1")).unwrap().owner.name, "b");
+        assert_eq!(state.pod(&Uid::new("1")).unwrap().owner.name(), "b");
         assert_eq!(state.twins().count(), 0);
         assert_eq!(state.apply(deleted_pod("b", "1")).gone.len(), 1);
     }
@@ -125,7 +125,7 @@ fn a_pod_that_a_list_has_by_another_name_is_not_a_twin_of_its_own() {
     let objects = vec![Object::Pod(pod("b", "1"))];
     let touched = state.apply(Event::Listed { kinds: vec![ObjectKind::Pod], objects });
     assert!(touched.gone.is_empty() && state.twins().count() == 0);
-    assert_eq!(&*state.pod(&Uid::new("1")).unwrap().owner.name, "b");
+    assert_eq!(state.pod(&Uid::new("1")).unwrap().owner.name(), "b");
 }
 
 #[test]

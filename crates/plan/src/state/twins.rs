@@ -18,12 +18,12 @@ type Name = (Box<str>, Box<str>);
 pub(super) struct Twins(BTreeMap<Uid, BTreeMap<Name, PodRecord>>);
 
 fn name(owner: &Owner) -> Name {
-    (owner.namespace.clone(), owner.name.clone())
+    (owner.namespace().into(), owner.name().into())
 }
 
 /// Whether the first of two Pods with one UID counts.
 pub(super) fn precedes(a: &Owner, b: &Owner) -> bool {
-    (&a.namespace, &a.name) < (&b.namespace, &b.name)
+    (a.namespace(), a.name()) < (b.namespace(), b.name())
 }
 
 impl Twins {

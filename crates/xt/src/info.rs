@@ -3,6 +3,8 @@
 //! The layouts are those of linux/netfilter*/ (uapi), in the byte order and alignment of this
 //! machine; `tests/layouts.rs` compares sizes and offsets with the installed headers.
 
+use std::borrow::Cow;
+use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::view::Family;
@@ -46,19 +48,18 @@ impl<'a> Info<'a> {
 
     /// A text that ends at the first NUL or at the end of its field.
     pub(crate) fn text(self, at: usize, length: usize) -> Option<String> {
-        if let Some(text) = self.name(at, length) {
-            return Some(text.to_owned());
-        }
-        let field = self.bytes(at, length)?;
-        let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
-        Some(String::from_utf8_lossy(field.get(..end)?).into_owned())
+        self.borrowed(at, length).map(Cow::into_owned)
     }
 
-    /// A name as the kernel compares it, without a copy. Bytes that are no text match nothing.
-    pub(crate) fn name(self, at: usize, length: usize) -> Option<&'a str> {
+    /// [`Self::text`] without a copy, unless some of its bytes are no text.
+    pub(crate) fn borrowed(self, at: usize, length: usize) -> Option<Cow<'a, str>> {
+        let bytes = self.until_nul(at, length)?;
+        Some(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::from))
+    }
+
+    fn until_nul(self, at: usize, length: usize) -> Option<&'a [u8]> {
         let field = self.bytes(at, length)?;
-        let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
-        std::str::from_utf8(field.get(..end)?).ok()
+        Some(CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes))
     }
 
     /// An address at the start of its field: `struct in_addr`, `struct in6_addr` or the

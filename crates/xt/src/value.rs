@@ -13,7 +13,7 @@ mod proto;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::bits::named_bits;
+pub(crate) use self::{bits::named_bits, net::push_address};
 pub use self::{
     bits::{AddrTypes, CtEvents, CtStates, CtStatus, LogFlags, TcpFlags},
     hex::Hex,

@@ -158,6 +158,10 @@ pub(crate) const HEADER: usize = 32;
 const COUNTERS: usize = 16;
 /// Bytes of a name there.
 const NAME: usize = 29;
+/// A line of the caches of most machines, bytes.
+const LINE: usize = 64;
+/// So many bytes ahead of an entry are brought: some rules.
+const AHEAD: usize = 2_048;
 
 /// Where an entry is, checked to lie inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,9 +173,9 @@ pub(crate) struct Entry {
 }
 
 /// What a target is to the structure of the table.
-pub(crate) enum Role {
+pub(crate) enum Role<'a> {
     /// Begins a chain of this name, or ends the table.
-    Head(String),
+    Head(Cow<'a, str>),
     /// A verdict or a jump.
     Standard(i32),
     /// An extension.
@@ -199,12 +203,25 @@ impl Blob {
 
     /// The entries one by one, to the first that does not fit.
     pub(crate) fn steps(&self) -> impl Iterator<Item = Result<Entry, BlobError>> {
-        let mut at = Some(0);
+        let (mut at, mut fetched) = (Some(0), 0);
         std::iter::from_fn(move || {
-            let entry = self.entry(at.filter(|at| *at < self.entries.len())?);
+            let here = at.filter(|at| *at < self.entries.len())?;
+            fetched = self.fetch(fetched, here + AHEAD);
+            let entry = self.entry(here);
             at = entry.as_ref().ok().map(|entry| entry.at + entry.length);
             Some(entry)
         })
+    }
+
+    /// Looks at one byte in each line of the caches. Where an entry is only the one before it says, so
+    /// that each would be waited for by itself; what lies ahead can be brought all at once.
+    fn fetch(&self, from: usize, to: usize) -> usize {
+        let mut at = from;
+        while at < to {
+            std::hint::black_box(self.entries.get(at).copied());
+            at += LINE;
+        }
+        at
     }
 
     fn entry(&self, at: usize) -> Result<Entry, BlobError> {
@@ -249,14 +266,14 @@ impl Blob {
         Ok(hasher.finish())
     }
 
-    pub(crate) fn role(&self, entry: Entry) -> Option<Role> {
+    pub(crate) fn role(&self, entry: Entry) -> Option<Role<'_>> {
         let info = Info(self.bytes(entry).get(entry.target..)?);
         // the name of struct xt_error_target and struct xt_standard_target
         let name = info.bytes(2, NAME)?;
         Some(if name.starts_with(b"\0") {
             Role::Standard(info.i32(HEADER)?)
         } else if name.starts_with(b"ERROR\0") {
-            Role::Head(info.text(HEADER, 30)?)
+            Role::Head(info.borrowed(HEADER, 30)?)
         } else {
             Role::Other
         })
@@ -325,10 +342,7 @@ impl Blob {
     ) -> Option<(Cow<'a, str>, Of, &'a [u8])> {
         let revision = info.u8(at + HEADER - 1)?;
         let data = info.bytes(at + HEADER, size.checked_sub(HEADER)?)?;
-        let name = match info.name(at + 2, NAME) {
-            Some(name) => Cow::Borrowed(name),
-            None => Cow::Owned(info.text(at + 2, NAME)?),
-        };
+        let name = info.borrowed(at + 2, NAME)?;
         Some((name, Of { family: self.family, revision }, data))
     }
 

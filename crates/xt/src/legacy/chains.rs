@@ -3,6 +3,8 @@
 //! Each hook's entries run from `hook_entry` to `underflow` (the policy). Every other chain begins
 //! with an ERROR target that holds its name and ends with a RETURN; one more ERROR ends the table.
 
+use std::ops::Range;
+
 use super::blob::{Blob, BlobError, Entry, HOOKS, Role};
 use crate::{
     target::Target,
@@ -16,7 +18,8 @@ pub(crate) const BUILTIN: [&str; HOOKS] =
 /// One chain of a blob, by numbers of entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) name: String,
+    /// Where its name is.
+    name: Range<usize>,
     /// The hook, for builtin chains.
     pub(crate) hook: Option<usize>,
     /// First rule.
@@ -31,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) entries: Vec<Entry>,
     /// In the order of the blob.
     pub(crate) chains: Vec<Span>,
+    /// Of all chains, one behind the other: they are compared, and printed with each rule.
+    names: String,
 }
 
 impl Parts {
@@ -46,6 +51,11 @@ impl Parts {
         let mut hooks = Hooks::of(blob);
         let mut entries = Vec::with_capacity(blob.entries_at_most());
         let mut chains: Vec<Span> = Vec::new();
+        let mut names = String::new();
+        let mut keep = |name: &str| {
+            names.push_str(name);
+            names.len() - name.len()..names.len()
+        };
         // the chain whose entries are being passed
         let mut open: Option<Span> = None;
         for (index, entry) in blob.steps().enumerate() {
@@ -70,11 +80,12 @@ impl Parts {
                 }
                 if entry.at + entry.length == blob.entries.len() {
                     return if hooks.all_passed() {
-                        Ok(Self { entries, chains })
+                        Ok(Self { entries, chains, names })
                     } else {
                         Err(wrong("a hook leads nowhere"))
                     };
                 }
+                let name = keep(&name);
                 open = Some(Span { name, hook: None, first: index + 1, foot: index + 1 });
                 continue;
             }
@@ -82,7 +93,7 @@ impl Parts {
                 if open.is_some() {
                     return Err(wrong("a hook begins inside a chain"));
                 }
-                let name = BUILTIN.get(hook).copied().unwrap_or_default().to_owned();
+                let name = keep(BUILTIN.get(hook).copied().unwrap_or_default());
                 open = Some(Span { name, hook: Some(hook), first: index, foot: index });
             }
             match &open {
@@ -97,18 +108,23 @@ impl Parts {
         Err(BlobError::Chains { table: blob.table.clone(), at: blob.entries.len(), what })
     }
 
+    /// The name of one of its chains.
+    pub(crate) fn name(&self, span: &Span) -> &str {
+        self.names.get(span.name.clone()).unwrap_or_default()
+    }
+
     /// By hook, then by name, as the tools print them; older ones wrote them in another order.
     pub(crate) fn in_order(&self) -> impl Iterator<Item = &Span> {
         let mut spans: Vec<&Span> = self.chains.iter().collect();
-        spans.sort_by_key(|span| (span.hook.unwrap_or(HOOKS), &span.name));
+        spans.sort_by_key(|span| (span.hook.unwrap_or(HOOKS), self.name(span)));
         spans.into_iter()
     }
 
     /// Offsets at which jumps may arrive, and the chains there.
     pub(crate) fn landings(&self) -> Landings<'_> {
         let users = self.chains.iter().filter(|chain| chain.hook.is_none());
-        let landings = users
-            .filter_map(|chain| Some((self.entries.get(chain.first)?.at, chain.name.as_str())));
+        let landings =
+            users.filter_map(|chain| Some((self.entries.get(chain.first)?.at, self.name(chain))));
         // in the order of the blob
         let (offsets, names) = landings.unzip();
         Landings { offsets, names }
@@ -223,7 +239,7 @@ impl Blob {
         };
         let counters =
             if span.hook.is_some() { self.counters(*foot) } else { crate::Counters::default() };
-        Ok(Chain { name: span.name.clone(), kind, counters, rules: Vec::new() })
+        Ok(Chain { name: parts.name(span).to_owned(), kind, counters, rules: Vec::new() })
     }
 
     fn policy(&self, foot: Entry) -> Result<Policy, BlobError> {

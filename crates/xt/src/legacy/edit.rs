@@ -177,7 +177,7 @@ impl Edit {
                 _ => None,
             };
             sections.push(Some(Section {
-                name: chain.name.clone(),
+                name: parts.name(chain).to_owned(),
                 hook: chain.hook,
                 head,
                 slots,
@@ -187,7 +187,8 @@ impl Edit {
         }
         let tail = piece(parts.entries.len().saturating_sub(1))?;
         let old_entries = parts.entries.len();
-        let names: Vec<String> = parts.chains.iter().map(|chain| chain.name.clone()).collect();
+        let names: Vec<String> =
+            parts.chains.iter().map(|chain| parts.name(chain).to_owned()).collect();
         // the first one of a name: a builtin chain can have the name of a user's
         let numbers = names.iter().cloned().enumerate().rev().map(|(n, name)| (name, n)).collect();
         Ok(Self { old: blob, old_entries, sections, names, numbers, tail })

@@ -68,7 +68,8 @@ fn save_blob(
     let spans: Vec<&Span> = parts.in_order().collect();
     let pieces = pieces(&parts, &spans);
     let landings = parts.landings();
-    let printer = Printer { blob, landings, shown, sets: Mutex::new(sets) };
+    let printer =
+        Printer { blob, landings, shown, sets: Mutex::new(sets), spare: Mutex::default() };
     print_all(&printer, &pieces, out, fault, |out| {
         print::begin(&blob.table, out)?;
         for span in &spans {
@@ -80,17 +81,17 @@ fn save_blob(
 }
 
 /// Rules of a chain that lie together.
-type Run<'a> = (&'a Span, &'a [Entry]);
+type Run<'a> = (&'a str, &'a [Entry]);
 
 /// All rules in the order they are printed, in pieces of about the same size.
-fn pieces<'a>(parts: &'a Parts, spans: &[&'a Span]) -> Vec<Vec<Run<'a>>> {
+fn pieces<'a>(parts: &'a Parts, spans: &[&Span]) -> Vec<Vec<Run<'a>>> {
     let mut pieces = Vec::new();
     let (mut piece, mut held) = (Vec::new(), 0);
     for span in spans {
         let mut rules = parts.entries.get(span.first..span.foot).unwrap_or_default();
         while !rules.is_empty() {
             let (now, later) = rules.split_at(rules.len().min(PIECE - held));
-            piece.push((*span, now));
+            piece.push((parts.name(span), now));
             held += now.len();
             rules = later;
             if held == PIECE {
@@ -151,7 +152,9 @@ fn print_all<O: io::Write>(
                 let Some((at, text)) = piece.or_else(|| receive.recv().ok()) else { return Ok(()) };
                 waiting.insert(at, text);
             };
-            out.write_all(text.map_err(&fault)?.as_bytes())?;
+            let text = text.map_err(&fault)?;
+            out.write_all(text.as_bytes())?;
+            printer.take_back(text);
         }
         Ok(())
     })
@@ -162,20 +165,31 @@ struct Printer<'a> {
     landings: Landings<'a>,
     shown: Shown,
     sets: Mutex<&'a mut (dyn SetNames + Send)>,
+    /// Texts that were written: their memory is there already.
+    spare: Mutex<Vec<String>>,
 }
 
 impl Printer<'_> {
     fn print(&self, piece: &[Run<'_>]) -> Result<String, BlobError> {
         let mut names = Shared(&self.sets);
-        let mut text = String::with_capacity(PIECE * LINE);
-        for (span, entries) in piece {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut text = spare.unwrap_or_else(|| String::with_capacity(PIECE * LINE));
+        let mut append = String::with_capacity(LINE);
+        for (chain, entries) in piece {
+            append.clear();
+            print::push_append(chain, &mut append);
             for entry in *entries {
                 let mut rule = self.blob.rule(*entry, |at| self.landings.at(at))?;
                 resolve_rule(&mut rule, &mut names);
-                print::push_rule(&span.name, &rule, self.shown, &mut text);
+                print::push_rule(&append, &rule, self.shown, &mut text);
             }
         }
         Ok(text)
+    }
+
+    fn take_back(&self, mut text: String) {
+        text.clear();
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }
 

@@ -48,6 +48,17 @@ impl StatisticMode {
 /// 2³¹
 const WHOLE: f64 = 2_147_483_648.0;
 
+/// Parts of 2³¹ as `printf("%.11f")` writes them, to the nearest and of two to the even one: ones, and
+/// what follows the point.
+fn decimal(parts: u32) -> (u64, u64) {
+    const DIGITS: u128 = 100_000_000_000;
+    let scaled = u128::from(parts) * DIGITS;
+    let (floor, rest) = (scaled >> 31, scaled & ((1 << 31) - 1));
+    let up = rest > 1 << 30 || rest == 1 << 30 && floor & 1 == 1;
+    let rounded = floor + u128::from(up);
+    ((rounded / DIGITS) as u64, (rounded % DIGITS) as u64)
+}
+
 impl Extension for Statistic {
     fn decode(info: Info<'_>, _: Of) -> Option<Self> {
         let mode = match info.u16(0)? {
@@ -65,11 +76,8 @@ impl Extension for Statistic {
         let not = self.mode.bang();
         match *self.mode.value() {
             StatisticMode::Random { probability } => {
-                put!(
-                    out,
-                    " --mode random{not} --probability {:.11}",
-                    f64::from(probability) / WHOLE
-                );
+                let (ones, rest) = decimal(probability);
+                put!(out, " --mode random{not} --probability {ones}.{rest:011}");
             }
             StatisticMode::Nth { every, packet } => {
                 put!(out, " --mode nth{not} --every {every} --packet {packet}");
@@ -96,5 +104,37 @@ impl Extension for Statistic {
         }
         let mode = StatisticMode::Nth { every: *every.value(), packet };
         Some(Self { mode: Test::new(every.is_not(), mode) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn printed(parts: u32) -> String {
+        let (ones, rest) = decimal(parts);
+        format!("{ones}.{rest:011}")
+    }
+
+    #[test]
+    fn a_chance_is_printed_to_eleven_digits_and_half_way_to_the_even_one() {
+        assert_eq!(printed(0), "0.00000000000");
+        assert_eq!(printed(1), "0.00000000047");
+        assert_eq!(printed(1 << 30), "0.50000000000");
+        assert_eq!(printed(0x7fff_ffff), "0.99999999953");
+        assert_eq!(printed(1 << 31), "1.00000000000");
+        // ends with a 5 behind the eleventh digit
+        for parts in (1_u32..4_096).map(|odd| odd << 19) {
+            assert_eq!(printed(parts), format!("{:.11}", f64::from(parts) / WHOLE));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_chance_is_printed_as_the_float_is(parts: u32) {
+            prop_assert_eq!(printed(parts), format!("{:.11}", f64::from(parts) / WHOLE));
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     info::{Info, Of},
     matches::Extension,
     text::options::Options,
-    value::{PortRange, address_text, named_bits},
+    value::{PortRange, named_bits, push_address},
     view::Family,
 };
 
@@ -49,37 +49,31 @@ impl Nat {
         }
     }
 
-    fn range_text(&self) -> String {
-        let mut text = String::new();
-        if let Some((min, max)) = self.addresses {
-            let brackets = min.is_ipv6() && self.ports.is_some();
-            text += if brackets { "[" } else { "" };
-            text += &address_text(min);
-            if min != max {
-                text.push('-');
-                text += &address_text(max);
-            }
-            text += if brackets { "]" } else { "" };
-        }
-        if let Some(ports) = self.ports {
-            text.push(':');
-            text += &ports.dashed();
-            if let Some(base) = self.base {
-                put!(text, "/{base}");
-            }
-        }
-        text
-    }
-
     /// `--to-ports` has no colon.
     pub(crate) fn save_as(&self, name: &str, out: &mut String) {
-        let text = self.range_text();
-        let text = match name {
-            "--to-ports" => text.trim_start_matches(':'),
-            _ => &text,
-        };
-        if !text.is_empty() {
-            put!(out, " {name} {text}");
+        if self.addresses.is_some() || self.ports.is_some() {
+            for piece in [" ", name, " "] {
+                *out += piece;
+            }
+        }
+        if let Some((min, max)) = self.addresses {
+            let brackets = min.is_ipv6() && self.ports.is_some();
+            *out += if brackets { "[" } else { "" };
+            push_address(min, out);
+            if min != max {
+                out.push('-');
+                push_address(max, out);
+            }
+            *out += if brackets { "]" } else { "" };
+        }
+        if let Some(ports) = self.ports {
+            if self.addresses.is_some() || name != "--to-ports" {
+                out.push(':');
+            }
+            ports.push_dashed(out);
+            if let Some(base) = self.base {
+                put!(out, "/{base}");
+            }
         }
         for flag in self.flags.names() {
             *out += " --";

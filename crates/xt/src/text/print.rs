@@ -86,18 +86,25 @@ pub(crate) fn rule(
     if matches!(chain.kind, ChainKind::Foreign { .. }) {
         line += "# ";
     }
-    push_rule(&chain.name, rule, shown, &mut line);
+    let mut append = String::with_capacity(LINE);
+    push_append(&chain.name, &mut append);
+    push_rule(&append, rule, shown, &mut line);
     out.write_all(line.as_bytes())
 }
 
-/// Appends the line of a rule in a chain of this name.
-pub(crate) fn push_rule(chain: &str, rule: &Rule, shown: Shown, line: &mut String) {
+/// What begins the line of each rule of a chain of this name.
+pub(crate) fn push_append(chain: &str, out: &mut String) {
+    *out += "-A";
+    save_name(chain, out);
+}
+
+/// Appends the line of a rule in the chain that `append` names.
+pub(crate) fn push_rule(append: &str, rule: &Rule, shown: Shown, line: &mut String) {
     if shown == Shown::WithCounters {
         let counters = rule.counters.unwrap_or_default();
         put!(line, "[{}:{}] ", counters.packets, counters.bytes);
     }
-    *line += "-A";
-    save_name(chain, line);
+    *line += append;
     push_spec(rule, line);
     line.push('\n');
 }
@@ -114,8 +121,8 @@ fn push_spec(rule: &Rule, line: &mut String) {
 
 /// One rule as a line of iptables-save, without counters and without the line's end.
 pub fn save_rule(chain: &str, rule: &Rule) -> String {
-    let mut line = "-A".to_owned();
-    save_name(chain, &mut line);
+    let mut line = String::with_capacity(LINE);
+    push_append(chain, &mut line);
     push_spec(rule, &mut line);
     line
 }

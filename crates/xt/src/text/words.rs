@@ -66,21 +66,29 @@ fn first(line: &str) -> (Word<'_>, &str) {
 /// Appends a space and the value, quoted as `xtables_save_string` of libxtables does: anything but
 /// letters, digits, `_` and `-` needs quotes.
 pub(crate) fn save_string(value: &str, out: &mut String) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let special = |byte: u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     out.push(' ');
-    if !value.is_empty() && value.bytes().all(plain) {
+    if !value.is_empty() && !any(value, special) {
         out.push_str(value);
         return;
     }
     out.push('"');
     let mut rest = value;
-    // each piece but the last ends before a letter that is escaped, and begins with one but the first
-    while let Some(at) = rest.bytes().skip(1).position(is_escaped).map(|at| at + 1) {
-        push_piece(rest.get(..at).unwrap_or_default(), out);
-        rest = rest.get(at..).unwrap_or_default();
+    if any(value, is_escaped) {
+        // each piece but the last ends before a letter that is escaped, and begins with one but the first
+        while let Some(at) = rest.bytes().skip(1).position(is_escaped).map(|at| at + 1) {
+            push_piece(rest.get(..at).unwrap_or_default(), out);
+            rest = rest.get(at..).unwrap_or_default();
+        }
     }
     push_piece(rest, out);
     out.push('"');
+}
+
+/// Whether a byte is of a kind, without stopping at the first: most texts have none, and sixteen at a
+/// time are looked at.
+fn any(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(false, |found, byte| found | is(byte))
 }
 
 const fn is_escaped(byte: u8) -> bool {
@@ -98,7 +106,7 @@ fn push_piece(piece: &str, out: &mut String) {
 /// Appends a space and a name. Names are not quoted, unless they could not be read back otherwise.
 pub(crate) fn save_name(name: &str, out: &mut String) {
     let odd = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\\');
-    if name.is_empty() || name.starts_with(['-', '!']) || name.bytes().any(odd) {
+    if name.is_empty() || name.starts_with(['-', '!']) || any(name, odd) {
         save_string(name, out);
     } else {
         out.push(' ');

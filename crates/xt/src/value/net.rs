@@ -63,6 +63,11 @@ impl Net {
     }
 }
 
+/// Appends what [`address_text`] is.
+pub(crate) fn push_address(address: IpAddr, out: &mut String) {
+    put!(out, "{}", Printed(address));
+}
+
 /// An address as `inet_ntop` prints it.
 pub fn address_text(address: IpAddr) -> String {
     Printed(address).to_string()
@@ -74,11 +79,12 @@ struct Printed(IpAddr);
 impl fmt::Display for Printed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            IpAddr::V4(address) => write_v4(address, f),
+            IpAddr::V4(address) => write_v4(address, None, f),
             IpAddr::V6(address) => match address.segments() {
                 [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
                     f.write_str("::")?;
-                    write_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)), f)
+                    let address = u32::from(high) << 16 | u32::from(low);
+                    write_v4(Ipv4Addr::from_bits(address), None, f)
                 }
                 _ => address.fmt(f),
             },
@@ -87,26 +93,33 @@ impl fmt::Display for Printed {
 }
 
 /// In one piece: rules are mostly addresses, and tables have tens of thousands of them.
-fn write_v4(address: Ipv4Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut text = [b'.'; 15];
+fn write_v4(address: Ipv4Addr, prefix: Option<u8>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // each number with what is before it, but for the first
+    let mut text = [0; 20];
     let mut end = 0;
-    for (at, octet) in address.octets().into_iter().enumerate() {
-        end += usize::from(at > 0);
+    let octets = address.octets().into_iter().map(|octet| (b'.', octet));
+    for (before, number) in octets.chain(prefix.map(|prefix| (b'/', prefix))) {
+        text[end] = before;
+        end += 1;
         for unit in [100, 10, 1] {
-            if octet >= unit || unit == 1 {
-                text[end] = b'0' + octet / unit % 10;
+            if number >= unit || unit == 1 {
+                text[end] = b'0' + number / unit % 10;
                 end += 1;
             }
         }
     }
-    // digits and dots are text
-    f.write_str(std::str::from_utf8(&text[..end]).unwrap_or_default())
+    // digits, dots and a slash are text
+    f.write_str(std::str::from_utf8(&text[1..end]).unwrap_or_default())
 }
 
 impl fmt::Display for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = self.prefix();
+        if let (IpAddr::V4(address), Some(_)) = (self.address, prefix) {
+            return write_v4(address, prefix, f);
+        }
         Printed(self.address).fmt(f)?;
-        match self.prefix() {
+        match prefix {
             Some(length) => write!(f, "/{length}"),
             None => write!(f, "/{}", Printed(self.mask)),
         }

@@ -28,12 +28,11 @@ impl PortRange {
         self.min <= port && port <= self.max
     }
 
-    /// `a`, or `a-b` as NAT targets print it.
-    pub(crate) fn dashed(self) -> String {
-        if self.min == self.max {
-            self.min.to_string()
-        } else {
-            format!("{}-{}", self.min, self.max)
+    /// Appends `a`, or `a-b` as NAT targets print it.
+    pub(crate) fn push_dashed(self, out: &mut String) {
+        put!(out, "{}", self.min);
+        if self.min != self.max {
+            put!(out, "-{}", self.max);
         }
     }
 
@@ -47,7 +46,7 @@ impl PortRange {
 
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.min)?;
+        self.min.fmt(f)?;
         if self.min == self.max { Ok(()) } else { write!(f, ":{}", self.max) }
     }
 }

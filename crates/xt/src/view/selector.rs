@@ -63,6 +63,9 @@ impl Selector {
 /// Appends ` ! -x value`.
 pub(crate) fn option<T: std::fmt::Display>(out: &mut String, name: &str, test: Option<&Test<T>>) {
     if let Some(test) = test {
-        put!(out, "{} {name} {}", test.bang(), test.value());
+        for piece in [test.bang(), " ", name, " "] {
+            *out += piece;
+        }
+        put!(out, "{}", test.value());
     }
 }

@@ -1,5 +1,8 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, bail};
 
 /// One line per option.
@@ -8,6 +11,8 @@ usage: netkeep-bench [--check] [--quick] [--rounds N] [NAME...]
   --check     exit 1 if a limit is broken or a row cannot run
   --quick     N = 1,000 and 10,000 only
   --rounds N  interleaved rounds (default 5)
+  --one FILE  run the row NAME in this process and write what it found out to FILE, as each row of a run
+              is run
   NAME        rows to run (default all)";
 
 /// What the exit status says.
@@ -30,6 +35,8 @@ pub(crate) struct Args {
     pub(crate) rounds: usize,
     /// The rows; empty for all.
     pub(crate) names: Vec<String>,
+    /// Where the one row's outcome goes; otherwise each row has a process of its own.
+    pub(crate) one: Option<PathBuf>,
 }
 
 impl Args {
@@ -40,6 +47,7 @@ impl Args {
             sizes: vec![1_000, 10_000, 50_000],
             rounds: 5,
             names: Vec::new(),
+            one: None,
         };
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -49,11 +57,23 @@ impl Args {
                     let number = words.next().context("--rounds needs a number")?;
                     args.rounds = number.parse().with_context(|| format!("--rounds {number}"))?;
                 }
+                "--one" => args.one = Some(words.next().context("--one needs a file")?.into()),
                 name if !name.starts_with('-') => args.names.push(word),
                 _ => bail!("{word:?} is not known"),
             }
         }
         Ok(args)
+    }
+
+    /// The words that run one of the rows as this run would, its outcome to a file.
+    pub(crate) fn of_one(&self, name: &str, file: &Path) -> Vec<OsString> {
+        let rounds = self.rounds.to_string();
+        let mut words: Vec<OsString> = vec!["--rounds".into(), rounds.into()];
+        if self.largest() <= 10_000 {
+            words.push("--quick".into());
+        }
+        words.extend(["--one".into(), file.into(), name.into()]);
+        words
     }
 
     /// The least N of the run.
@@ -77,5 +97,17 @@ mod tests {
         assert_eq!(args.sizes, [1_000, 10_000]);
         assert_eq!(args.names, ["cold_npl"]);
         assert!(Args::parse(["--slow".to_owned()].into_iter()).is_err());
+    }
+
+    #[test]
+    fn a_row_of_its_own_runs_as_the_run_would() {
+        for quick in [None, Some("--quick")] {
+            let words = quick.into_iter().chain(["--rounds", "3", "rss_n", "churn"]);
+            let run = Args::parse(words.map(String::from)).unwrap();
+            let words = run.of_one("churn", Path::new("/f")).into_iter();
+            let one = Args::parse(words.map(|word| word.into_string().unwrap())).unwrap();
+            assert_eq!((&one.sizes, one.rounds), (&run.sizes, run.rounds));
+            assert_eq!((one.names, one.one), (vec!["churn".to_owned()], Some("/f".into())));
+        }
     }
 }

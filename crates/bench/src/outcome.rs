@@ -1,7 +1,10 @@
-//! What a row found out: figures, and limits that held or broke.
+//! What a row found out: figures, and limits that held or broke. It passes from the row's process to the
+//! run's as JSON.
+
+use serde::{Deserialize, Serialize};
 
 /// One measured number.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figure {
     /// How many mappings there were.
     pub(crate) n: usize,
@@ -16,7 +19,7 @@ pub(crate) struct Figure {
 }
 
 /// In which direction a limit binds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sense {
     /// No more than this.
     AtMost,
@@ -25,10 +28,10 @@ pub(crate) enum Sense {
 }
 
 /// A limit and the number it was compared with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Verdict {
     /// The goal, as the README of this crate numbers them.
-    pub(crate) goal: &'static str,
+    pub(crate) goal: String,
     /// What is limited.
     pub(crate) what: String,
     /// What was measured.
@@ -52,7 +55,7 @@ impl Verdict {
 }
 
 /// All that a row found out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     /// The numbers.
     pub(crate) figures: Vec<Figure>,
@@ -70,14 +73,14 @@ impl Outcome {
     }
 
     /// Adds a limit that must not be exceeded.
-    pub(crate) fn at_most(&mut self, goal: &'static str, what: String, value: f64, limit: f64) {
-        let sense = Sense::AtMost;
+    pub(crate) fn at_most(&mut self, goal: &str, what: String, value: f64, limit: f64) {
+        let (goal, sense) = (goal.to_owned(), Sense::AtMost);
         self.verdicts.push(Verdict { goal, what, value, limit, sense, quiet: true });
     }
 
     /// Adds a limit that must be reached.
-    pub(crate) fn at_least(&mut self, goal: &'static str, what: String, value: f64, limit: f64) {
-        let sense = Sense::AtLeast;
+    pub(crate) fn at_least(&mut self, goal: &str, what: String, value: f64, limit: f64) {
+        let (goal, sense) = (goal.to_owned(), Sense::AtLeast);
         self.verdicts.push(Verdict { goal, what, value, limit, sense, quiet: true });
     }
 }

@@ -53,13 +53,9 @@ impl<'a> Info<'a> {
 
     /// [`Self::text`] without a copy, unless some of its bytes are no text.
     pub(crate) fn borrowed(self, at: usize, length: usize) -> Option<Cow<'a, str>> {
-        let bytes = self.until_nul(at, length)?;
-        Some(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::from))
-    }
-
-    fn until_nul(self, at: usize, length: usize) -> Option<&'a [u8]> {
         let field = self.bytes(at, length)?;
-        Some(CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes))
+        let bytes = CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes);
+        Some(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::from))
     }
 
     /// An address at the start of its field: `struct in_addr`, `struct in6_addr` or the

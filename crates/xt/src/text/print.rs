@@ -86,9 +86,10 @@ pub(crate) fn rule(
     if matches!(chain.kind, ChainKind::Foreign { .. }) {
         line += "# ";
     }
-    let mut append = String::with_capacity(LINE);
-    push_append(&chain.name, &mut append);
-    push_rule(&append, rule, shown, &mut line);
+    push_counters(rule, shown, &mut line);
+    push_append(&chain.name, &mut line);
+    push_spec(rule, &mut line);
+    line.push('\n');
     out.write_all(line.as_bytes())
 }
 
@@ -100,13 +101,17 @@ pub(crate) fn push_append(chain: &str, out: &mut String) {
 
 /// Appends the line of a rule in the chain that `append` names.
 pub(crate) fn push_rule(append: &str, rule: &Rule, shown: Shown, line: &mut String) {
+    push_counters(rule, shown, line);
+    *line += append;
+    push_spec(rule, line);
+    line.push('\n');
+}
+
+fn push_counters(rule: &Rule, shown: Shown, line: &mut String) {
     if shown == Shown::WithCounters {
         let counters = rule.counters.unwrap_or_default();
         put!(line, "[{}:{}] ", counters.packets, counters.bytes);
     }
-    *line += append;
-    push_spec(rule, line);
-    line.push('\n');
 }
 
 fn push_spec(rule: &Rule, line: &mut String) {

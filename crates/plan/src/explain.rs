@@ -190,7 +190,6 @@ fn explain_path(
 
 /// Adds a Pod with its elements to the answer.
 fn tell_pod(core: &Core, pod: &PodRecord, answer: &mut Explanation) {
-    let name = pod.owner.qualified_name().to_owned();
     if answer.pods.iter().any(|known| known.uid == pod.owner.uid) {
         return;
     }
@@ -217,7 +216,7 @@ fn tell_pod(core: &Core, pod: &PodRecord, answer: &mut Explanation) {
         ));
     }
     answer.pods.push(PodAnswer {
-        pod: name,
+        pod: pod.owner.qualified_name().to_owned(),
         uid: pod.owner.uid.clone(),
         life: pod.life,
         addresses,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use model::{Object, ObjectKind};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::convert::convert;
+use crate::convert::{Converted, convert};
 use crate::fields::{At, Check, Fault};
 use crate::node::{Child, Mapping, Node, Typing, Value};
 use crate::problem::{ObjectName, Position, Problem};
@@ -54,8 +54,8 @@ pub fn object(kind: ObjectKind, json: &str, limits: &Limits) -> ApiObject {
     };
     let at = At::root(&node);
     let mut check = Check::default();
-    let (name, converted) =
-        if at.is_mapping(&mut check) { convert(&at, kind, &mut check) } else { (None, None) };
+    let converted = if at.is_mapping(&mut check) { convert(&at, kind, &mut check) } else { None };
+    let name = converted.as_ref().map(Converted::name);
     let status = converted.as_ref().map_or(Status::Missing, |converted| converted.status);
     let object = converted.filter(|_| !check.refused).map(|converted| converted.object);
     ApiObject { object, status, problems: problems(name.as_ref(), check.faults), name }

@@ -108,7 +108,8 @@ impl<'s> Converter<'s> {
         };
         if kind.ends_with("List") {
             if let Some(Value::Sequence(items)) = node.get("items").map(|items| &items.value) {
-                let head = ListHead { api_version: Some(api_version), kind: Some(kind) };
+                let head =
+                    ListHead { api_version: Some(api_version.into()), kind: Some(kind.into()) };
                 // lists within lists: as deep as the tree, which is bounded
                 for item in items {
                     self.object(item, Vec::new(), &head);
@@ -118,20 +119,23 @@ impl<'s> Converter<'s> {
             }
             return self.report(None, check.faults.into_iter().chain(faults));
         }
-        let kind = match &*kind {
+        let kind = match kind {
             "Pod" => ObjectKind::Pod,
             "Service" => ObjectKind::Service,
             "Node" => ObjectKind::Node,
             _ => return,
         };
-        if &*api_version != "v1" {
-            return self.misversioned(&at, kind, &api_version);
+        if api_version != "v1" {
+            return self.misversioned(&at, kind, api_version);
         }
         check.refused = !faults.is_empty();
-        let (name, object) = convert(&at, kind, &mut check);
+        let converted = convert(&at, kind, &mut check);
         faults.append(&mut check.faults);
-        self.report(name.as_ref(), faults.into_iter());
-        if let (false, Some(Converted { object, netns, status })) = (check.refused, object) {
+        if !faults.is_empty() {
+            let name = converted.as_ref().map(Converted::name);
+            self.report(name.as_ref(), faults.into_iter());
+        }
+        if let (false, Some(Converted { object, netns, status })) = (check.refused, converted) {
             (self.sink)(Found { object, position: node.position, netns, status });
         }
     }
@@ -157,31 +161,34 @@ impl<'s> Converter<'s> {
         });
     }
 
-    fn kind(at: &At<'_>, list: &ListHead, check: &mut Check) -> Option<(Box<str>, Box<str>)> {
+    /// The `apiVersion` and the kind.
+    fn kind<'k>(
+        at: &'k At<'_>,
+        list: &'k ListHead,
+        check: &mut Check,
+    ) -> Option<(&'k str, &'k str)> {
         if !at.is_mapping(check) {
             check.faults.clear();
             let found = at.node.describe();
             check.refuse(at, format!("not a Kubernetes object: found {found} instead of fields"));
             return None;
         }
-        let stated = at.field("kind").is_some();
-        let kind = match at.text_field("kind", check) {
-            Some(kind) => kind,
-            None if stated => {
-                check.missing(at, "kind", "the kind is empty");
-                return None;
-            }
-            None => {
-                let Some(kind) = list.entry_kind() else {
-                    check.missing(at, "kind", "not a Kubernetes object: it has no kind");
-                    return None;
-                };
-                kind.into()
-            }
+        let stated = at.field("kind");
+        let kind = match &stated {
+            Some(field) => field.text(check).filter(|kind| !kind.is_empty()),
+            None => list.entry_kind(),
+        };
+        let Some(kind) = kind else {
+            let why = match stated {
+                Some(_) => "the kind is empty",
+                None => "not a Kubernetes object: it has no kind",
+            };
+            check.missing(at, "kind", why);
+            return None;
         };
         let api_version = match at.field("apiVersion") {
-            Some(version) => version.text(check)?.into(),
-            None if !stated => list.api_version.clone().unwrap_or_else(|| "v1".into()),
+            Some(version) => version.text(check)?,
+            None if stated.is_none() => list.api_version.as_deref().unwrap_or("v1"),
             None => {
                 check.missing(at, "apiVersion", "not a Kubernetes object: it has no apiVersion");
                 return None;
@@ -210,21 +217,23 @@ pub(crate) struct Converted {
     pub(crate) status: Status,
 }
 
-/// One object of a known kind: its name where that can be read, and the object. What is wrong is in
-/// `check`.
-pub(crate) fn convert(
-    at: &At<'_>,
-    kind: ObjectKind,
-    check: &mut Check,
-) -> (Option<ObjectName>, Option<Converted>) {
-    let Some(head) = meta::read(at, kind, check) else { return (None, None) };
-    let name = head.name.clone();
-    let netns = (kind == ObjectKind::Pod).then(|| head.annotation(meta::NETNS)).flatten();
+impl Converted {
+    /// Which object it is.
+    pub(crate) fn name(&self) -> ObjectName {
+        ObjectName::of(&self.object)
+    }
+}
+
+/// One object of a known kind; `None` where not even its name can be read. What is wrong is in
+/// `check`, which also says whether the object may be used.
+pub(crate) fn convert(at: &At<'_>, kind: ObjectKind, check: &mut Check) -> Option<Converted> {
+    let mut head = meta::read(at, kind, check)?;
+    let netns = (kind == ObjectKind::Pod).then(|| head.annotations.remove(meta::NETNS)).flatten();
     let status = if at.field("status").is_some() { Status::Said } else { Status::Missing };
     let object = match kind {
         ObjectKind::Pod => Object::Pod(pod::read(at, head, check)),
         ObjectKind::Service => Object::Service(service::read(at, head, check)),
         ObjectKind::Node => Object::Node(node_object::read(at, head, check)),
     };
-    (Some(name), Some(Converted { object, netns, status }))
+    Some(Converted { object, netns, status })
 }

@@ -129,7 +129,7 @@ impl<'n> At<'n> {
     }
 
     /// The string that this must be.
-    pub(crate) fn text(&self, check: &mut Check) -> Option<&str> {
+    pub(crate) fn text(&self, check: &mut Check) -> Option<&'n str> {
         let text = self.node.as_str();
         if text.is_none() {
             let quote = match &self.node.value {

@@ -16,6 +16,7 @@
 
 mod contents;
 mod file;
+mod name;
 mod run;
 mod tree;
 mod trouble;
@@ -37,6 +38,7 @@ use thiserror::Error;
 
 use self::contents::{Contents, Deletions};
 use self::file::{Reading, Refusal, Signature};
+use self::name::FileName;
 use self::tree::{Tree, Via};
 use self::watches::{LeadsTo, Watches};
 use super::{Freshness, ObjectName, SourceMessage};
@@ -119,7 +121,7 @@ pub struct DirSource {
     contents: Contents,
     watches: Watches,
     /// Files reached through a symlink, relative to the folder.
-    linked: BTreeSet<PathBuf>,
+    linked: BTreeSet<FileName>,
     tree: Tree,
     /// Why the folder cannot be used, if so.
     outage: Option<String>,
@@ -130,10 +132,10 @@ pub struct DirSource {
     /// Whether the first list was sent.
     listed: bool,
     /// Files that are being written, and when they are read even so.
-    writing: BTreeMap<PathBuf, Instant>,
+    writing: BTreeMap<FileName, Instant>,
     waiting: Option<Waiting>,
     /// Files that have come back since the folder was unavailable, while more may.
-    returned: BTreeSet<Arc<Path>>,
+    returned: BTreeSet<FileName>,
     /// Whether the folder was unavailable when it was last looked at.
     was_unavailable: bool,
     /// What the last message said besides events.
@@ -287,7 +289,7 @@ impl DirSource {
         let gone: Vec<_> = self
             .contents
             .files()
-            .filter(|file| !tree.files.contains_key(file.as_ref()))
+            .filter(|file| !tree.files.contains_key(file))
             .filter(|file| !tree.unread.iter().any(|folder| file.starts_with(folder)))
             .cloned()
             .collect();
@@ -317,17 +319,16 @@ impl DirSource {
         }
     }
 
-    fn signature(&self, file: &Path) -> Option<Signature> {
+    fn signature(&self, file: &FileName) -> Option<Signature> {
         fs::metadata(self.path.join(file)).ok().map(|metadata| Signature::of(&metadata))
     }
 
     /// Reads one file.
-    fn read_file(&mut self, file: &Path) -> Found {
-        let shown = file.display().to_string();
+    fn read_file(&mut self, file: &FileName) -> Found {
         let contents = &self.contents;
         let reading = file::read(
             &self.path.join(file),
-            &shown,
+            file,
             self.options.file_size_limit,
             &mut self.buffer,
             &|name, content| contents.is_news(name, content),
@@ -430,7 +431,7 @@ impl DirSource {
     /// After an outage only one that has not come back yet does.
     fn is_being_written(&self) -> bool {
         let coming_back = self.waiting.is_some_and(|waiting| waiting.quiet == QUIET_AFTER_OUTAGE);
-        self.writing.keys().any(|file| !(coming_back && self.returned.contains(file.as_path())))
+        self.writing.keys().any(|file| !(coming_back && self.returned.contains(file)))
     }
 
     /// Whether the folder was unavailable and its files may not all be back.

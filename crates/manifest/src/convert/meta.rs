@@ -25,10 +25,6 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn annotation(&self, key: &str) -> Option<Box<str>> {
-        self.annotations.get(key).cloned()
-    }
-
     pub(super) fn meta(self) -> Meta {
         Meta { namespace: self.name.namespace, name: self.name.name, uid: self.uid }
     }

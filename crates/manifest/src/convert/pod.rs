@@ -13,9 +13,9 @@ use crate::scalar::shown;
 /// The annotation in which NodePortLocal says what it has done.
 const NPL_ANNOTATION: &str = "nodeportlocal.antrea.io";
 
-pub(super) fn read(root: &At<'_>, head: Head, check: &mut Check) -> Pod {
+pub(super) fn read(root: &At<'_>, mut head: Head, check: &mut Check) -> Pod {
     let mut pod = Pod {
-        labels: head.labels.clone(),
+        labels: std::mem::take(&mut head.labels),
         node_name: None,
         network: PodNetwork::Own,
         phase: Phase::Pending,
@@ -23,7 +23,7 @@ pub(super) fn read(root: &At<'_>, head: Head, check: &mut Check) -> Pod {
         pod_ips: Vec::new(),
         host_ips: Vec::new(),
         ports: Vec::new(),
-        npl_annotation: head.annotation(NPL_ANNOTATION),
+        npl_annotation: head.annotations.remove(NPL_ANNOTATION),
         sandbox: Sandbox::Unproven,
         stay: if head.deleting { Stay::Leaving } else { Stay::Staying },
         meta: head.meta(),

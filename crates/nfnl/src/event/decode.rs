@@ -69,8 +69,12 @@ fn nftables(message: &Message<'_>) -> Result<Option<(Happened, Subject)>, Decode
 }
 
 fn elements(list: &ElementList<'_>) -> Result<Subject, DecodeError> {
-    let elements =
-        list.elements().map(|element| element?.to_element()).collect::<Result<_, _>>()?;
+    // Room for the one that nearly every message of an event has: for more at once the allocator
+    // would tidy up, a message at a time.
+    let mut elements = Vec::with_capacity(1);
+    for element in list.elements() {
+        elements.push(element?.to_element()?);
+    }
     Ok(Subject::Elements { set: list.set_id(), elements })
 }
 

@@ -14,6 +14,7 @@ use model::{Event, Finding, Object, Severity};
 use plan::packed;
 
 use super::file::{Content, Holds, Item, Signature};
+use super::name::FileName;
 use super::trouble;
 
 /// What an invalid object or file means for the rest.
@@ -37,8 +38,10 @@ struct FileState {
 
 #[derive(Debug)]
 struct Claim {
-    file: Arc<Path>,
+    file: FileName,
     content: Content,
+    /// The object, from when it is read until what is to be told is told.
+    object: Option<Box<Object>>,
 }
 
 #[derive(Debug, Default)]
@@ -52,23 +55,21 @@ struct Entry {
 /// What all files say.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    files: BTreeMap<Arc<Path>, FileState>,
+    files: BTreeMap<FileName, FileState>,
     /// Files that something has to be said of: looking for them among all would cost each change
     /// of one file the number of files.
-    troubled: BTreeSet<Arc<Path>>,
+    troubled: BTreeSet<FileName>,
     objects: BTreeMap<Arc<ObjectName>, Entry>,
     /// Objects in at least one file.
     live: usize,
-    /// Objects whose claims have changed.
-    touched: BTreeSet<Arc<ObjectName>>,
+    /// Objects whose claims have changed; perhaps more than once.
+    touched: Vec<Arc<ObjectName>>,
     /// Objects that were told of and are in no file any more.
     orphans: BTreeSet<Arc<ObjectName>>,
     /// Objects in more than one file.
     contested: BTreeSet<Arc<ObjectName>>,
     /// Files that were not known before, until they are asked for.
-    came: BTreeSet<Arc<Path>>,
-    /// Objects just read, until they are told of.
-    fresh: BTreeMap<(Arc<ObjectName>, Arc<Path>), Box<Object>>,
+    came: Vec<FileName>,
 }
 
 /// Whether objects that are gone may be told of.
@@ -80,16 +81,16 @@ pub(super) enum Deletions {
 
 impl Contents {
     /// The files known, in order.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Arc<Path>> {
+    pub(super) fn files(&self) -> impl Iterator<Item = &FileName> {
         self.files.keys()
     }
 
     /// The files that were not known when this was asked last.
-    pub(super) fn take_came(&mut self) -> BTreeSet<Arc<Path>> {
+    pub(super) fn take_came(&mut self) -> Vec<FileName> {
         std::mem::take(&mut self.came)
     }
 
-    pub(super) fn signature(&self, file: &Path) -> Option<Signature> {
+    pub(super) fn signature(&self, file: &FileName) -> Option<Signature> {
         self.files.get(file)?.signature
     }
 
@@ -116,7 +117,7 @@ impl Contents {
     }
 
     /// The file is not there any more.
-    pub(super) fn remove(&mut self, file: &Path) {
+    pub(super) fn remove(&mut self, file: &FileName) {
         let Some((file, state)) = self.files.remove_entry(file) else { return };
         self.troubled.remove(&file);
         for name in state.names {
@@ -125,13 +126,12 @@ impl Contents {
     }
 
     /// The file cannot be read.
-    pub(super) fn fail(&mut self, file: &Path, holds: Holds, message: &str) {
-        let file: Arc<Path> = file.into();
-        self.troubled.insert(Arc::clone(&file));
-        if !self.files.contains_key(&file) {
-            self.came.insert(Arc::clone(&file));
+    pub(super) fn fail(&mut self, file: &FileName, holds: Holds, message: &str) {
+        self.troubled.insert(file.clone());
+        if !self.files.contains_key(file) {
+            self.came.push(file.clone());
         }
-        let state = self.files.entry(Arc::clone(&file)).or_default();
+        let state = self.files.entry(file.clone()).or_default();
         state.signature = None;
         if !state.ever_read {
             state.unread = Some(holds);
@@ -143,25 +143,21 @@ impl Contents {
             }
             (_, true) => "make the file readable; until then what it said before counts",
         };
-        state.troubles = vec![trouble::unreadable(&file, message, advice)];
+        state.troubles = vec![trouble::unreadable(file, message, advice)];
     }
 
     /// The file was read.
     pub(super) fn read(
         &mut self,
-        file: &Path,
+        file: &FileName,
         signature: Signature,
         items: Vec<Item>,
         summary: &Summary,
     ) {
-        let file = if let Some((file, _)) = self.files.get_key_value(file) {
-            Arc::clone(file)
-        } else {
-            let file: Arc<Path> = file.into();
-            self.came.insert(Arc::clone(&file));
-            file
-        };
-        let mut state = self.files.remove(&file).unwrap_or_default();
+        let (file, mut state) = self.files.remove_entry(file).unwrap_or_else(|| {
+            self.came.push(file.clone());
+            (file.clone(), FileState::default())
+        });
         state.signature = Some(signature);
         if let Some(problem) = &summary.syntax {
             if state.ever_read {
@@ -188,7 +184,7 @@ impl Contents {
         if state.troubles.is_empty() && state.unread.is_none() && state.unknown.is_empty() {
             self.troubled.remove(&file);
         } else {
-            self.troubled.insert(Arc::clone(&file));
+            self.troubled.insert(file.clone());
         }
         self.files.insert(file, state);
     }
@@ -200,30 +196,36 @@ impl Contents {
 
     fn understood(
         &mut self,
-        file: &Arc<Path>,
+        file: &FileName,
         state: &mut FileState,
-        items: Vec<Item>,
+        mut items: Vec<Item>,
         summary: &Summary,
     ) {
         state.ever_read = true;
         state.unread = None;
         state.troubles.clear();
         state.unknown.clear();
-        let mut found: BTreeMap<Arc<ObjectName>, Item> = BTreeMap::new();
-        let (halves, items): (Vec<Item>, Vec<Item>) =
-            items.into_iter().partition(|item| self.is_half(item));
-        let halves: Vec<Problem> = halves.into_iter().map(|item| status_lost(file, item)).collect();
-        for item in items {
-            let name = match self.objects.get_key_value(&item.name) {
-                Some((name, _)) => Arc::clone(name),
-                None => Arc::new(item.name.clone()),
-            };
-            if let Some(earlier) = found.insert(name, item) {
-                let message = format!("{} is in the file twice; the last one counts", earlier.name);
+        let halves: Vec<Problem> = items
+            .extract_if(.., |item| self.is_half(item))
+            .map(|item| status_lost(file, &item))
+            .collect();
+        for item in &mut items {
+            if let Some((name, _)) = self.objects.get_key_value(&item.name) {
+                item.name = Arc::clone(name);
+            }
+        }
+        items.sort_by(|a, b| a.name.cmp(&b.name));
+        items.dedup_by(|later, kept| {
+            let twice = later.name == kept.name;
+            if twice {
+                std::mem::swap(later, kept);
+                let message = format!("{} is in the file twice; the last one counts", kept.name);
                 let advice = "remove one of them";
                 state.troubles.push(trouble::in_file(file, Severity::Warning, message, advice));
             }
-        }
+            twice
+        });
+        let found = Named(&items);
         // an object of unknown name may be any of those that were there
         let all_stay =
             summary.unlisted > 0 || summary.invalid.iter().any(|problem| problem.object.is_none());
@@ -234,7 +236,7 @@ impl Contents {
             .collect();
         let old = std::mem::take(&mut state.names);
         for name in old {
-            if found.contains_key(&name) {
+            if found.contain(&name) {
                 continue;
             }
             if all_stay || invalid.contains(name.as_ref()) {
@@ -244,22 +246,22 @@ impl Contents {
             }
         }
         for name in invalid {
-            let known = state.names.iter().any(|kept| **kept == *name) || found.contains_key(name);
+            let known = state.names.iter().any(|kept| **kept == *name) || found.contain(name);
             if !known {
                 state.unknown.push(name.clone());
             }
         }
         let listed: Vec<&Problem> = problems().take(LISTED_MAX).collect();
         let unlisted = summary.unlisted + problems().count() - listed.len();
-        describe(file, state, &found, (&listed, unlisted));
+        describe(file, state, found, (&listed, unlisted));
         let misversioned = summary.misversioned.iter();
         state.troubles.extend(misversioned.map(|problem| {
             trouble::in_file(file, Severity::Warning, problem, "say apiVersion: v1, or remove it")
         }));
-        state.names.reserve_exact(found.len());
-        for (name, item) in found {
-            state.names.push(Arc::clone(&name));
-            self.claim(&name, file, item);
+        state.names.reserve_exact(items.len());
+        for item in items {
+            state.names.push(Arc::clone(&item.name));
+            self.claim(file, item);
         }
     }
 
@@ -270,9 +272,10 @@ impl Contents {
         sent.is_some_and(|sent| status.is_lost(uid, &item.name, (sent.status, &sent.uid)))
     }
 
-    fn claim(&mut self, name: &Arc<ObjectName>, file: &Arc<Path>, item: Item) {
-        let entry = self.objects.entry(Arc::clone(name)).or_default();
-        let claim = Claim { file: Arc::clone(file), content: item.content };
+    fn claim(&mut self, file: &FileName, item: Item) {
+        let Item { name, content, object, .. } = item;
+        let entry = self.objects.entry(Arc::clone(&name)).or_default();
+        let claim = Claim { file: file.clone(), content, object };
         match entry.claims.binary_search_by(|claim| claim.file.cmp(file)) {
             Ok(at) => entry.claims[at] = claim,
             Err(at) => {
@@ -283,16 +286,13 @@ impl Contents {
             }
         }
         if entry.claims.len() > 1 {
-            self.contested.insert(Arc::clone(name));
+            self.contested.insert(Arc::clone(&name));
         }
-        self.orphans.remove(name);
-        if let Some(object) = item.object {
-            self.fresh.insert((Arc::clone(name), Arc::clone(file)), object);
-        }
-        self.touched.insert(Arc::clone(name));
+        self.orphans.remove(&name);
+        self.touched.push(name);
     }
 
-    fn withdraw(&mut self, name: &Arc<ObjectName>, file: &Arc<Path>) {
+    fn withdraw(&mut self, name: &Arc<ObjectName>, file: &FileName) {
         let Some(entry) = self.objects.get_mut(name) else { return };
         let before = entry.claims.len();
         entry.claims.retain(|claim| claim.file != *file);
@@ -302,16 +302,22 @@ impl Contents {
         if entry.claims.len() < 2 {
             self.contested.remove(name);
         }
-        self.fresh.remove(&(Arc::clone(name), Arc::clone(file)));
-        self.touched.insert(Arc::clone(name));
+        self.touched.push(Arc::clone(name));
     }
 
     /// What the receiver is to be told, and the files that must be read again to tell the rest.
-    pub(super) fn settle(&mut self, deletions: Deletions) -> (Vec<Event>, BTreeSet<Arc<Path>>) {
-        let mut events = Vec::with_capacity(self.touched.len());
+    pub(super) fn settle(&mut self, deletions: Deletions) -> (Vec<Event>, BTreeSet<FileName>) {
+        // told in the order of their names
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        let mut events = Vec::with_capacity(touched.len());
         let mut wanted = BTreeSet::new();
         if deletions == Deletions::Tell {
-            self.settle_gone();
+            let gone: Vec<_> = touched.extract_if(.., |name| self.is_gone(name)).collect();
+            for name in gone {
+                self.orphan(name);
+            }
             // an object that has become unreadable where it now is has not gone
             let unknown = self.unknown();
             let gone: Vec<_> =
@@ -321,19 +327,22 @@ impl Contents {
                 events.extend(sent.map(|content| deleted(&name, content)));
             }
         }
-        for name in std::mem::take(&mut self.touched) {
+        for name in touched {
             let Some(entry) = self.objects.get_mut(&name) else { continue };
-            let Some(winner) = entry.claims.last() else {
+            let Some((winner, losers)) = entry.claims.split_last_mut() else {
                 self.orphan(name);
                 continue;
             };
+            for loser in losers {
+                loser.object = None;
+            }
+            let object = winner.object.take();
             if entry.sent.as_ref() == Some(&winner.content) {
                 continue;
             }
-            let file = Arc::clone(&winner.file);
-            let Some(object) = self.fresh.remove(&(Arc::clone(&name), Arc::clone(&file))) else {
-                wanted.insert(file);
-                self.touched.insert(name);
+            let Some(object) = object else {
+                wanted.insert(winner.file.clone());
+                self.touched.push(name);
                 continue;
             };
             let content = winner.content.clone();
@@ -343,19 +352,12 @@ impl Contents {
             entry.sent = Some(content);
             events.push(Event::Applied(*object));
         }
-        self.fresh.clear();
         (events, wanted)
     }
 
-    /// Sorts out the touched objects that are in no file any more.
-    fn settle_gone(&mut self) {
-        let objects = &self.objects;
-        let gone =
-            |name: &Arc<ObjectName>| objects.get(name).is_some_and(|entry| entry.claims.is_empty());
-        let gone: Vec<_> = self.touched.extract_if(.., |name| gone(name)).collect();
-        for name in gone {
-            self.orphan(name);
-        }
+    /// Whether the object is in no file any more.
+    fn is_gone(&self, name: &ObjectName) -> bool {
+        self.objects.get(name).is_some_and(|entry| entry.claims.is_empty())
     }
 
     fn orphan(&mut self, name: Arc<ObjectName>) {
@@ -404,11 +406,22 @@ impl Contents {
     }
 }
 
-fn status_lost(file: &Path, item: Item) -> Problem {
+/// The objects of one file, in the order of their names. Not a map: for each small file one would take a
+/// block of memory so large that the allocator tidies up (glibc does from 1 KiB on).
+#[derive(Clone, Copy)]
+struct Named<'i>(&'i [Item]);
+
+impl Named<'_> {
+    fn contain(self, name: &ObjectName) -> bool {
+        self.0.binary_search_by(|item| (*item.name).cmp(name)).is_ok()
+    }
+}
+
+fn status_lost(file: &Path, item: &Item) -> Problem {
     Problem {
         file: file.display().to_string().into(),
         position: item.position,
-        object: Some(item.name),
+        object: Some(ObjectName::clone(&item.name)),
         path: "status".to_owned(),
         message: STATUS_LOST.to_owned(),
     }
@@ -426,12 +439,12 @@ fn deleted(name: &ObjectName, content: Content) -> Event {
 fn describe(
     file: &Path,
     state: &mut FileState,
-    found: &BTreeMap<Arc<ObjectName>, Item>,
+    found: Named<'_>,
     (problems, unlisted): (&[&Problem], usize),
 ) {
     for problem in problems {
         let (severity, advice) = match &problem.object {
-            Some(name) if found.contains_key(name) => (Severity::Warning, "correct the file"),
+            Some(name) if found.contain(name) => (Severity::Warning, "correct the file"),
             Some(name) if state.names.iter().any(|kept| **kept == *name) => {
                 (Severity::Error, "correct the file; until then what the object said before counts")
             }

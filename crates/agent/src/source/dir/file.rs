@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use manifest::{Found, Limits, ObjectName, Parsed, Position, Status, Summary};
 use model::owner::Sandbox;
@@ -39,7 +40,7 @@ impl Content {
 /// An object of a file. The object itself is kept only where somebody has to be told of it.
 #[derive(Debug)]
 pub(super) struct Item {
-    pub(super) name: ObjectName,
+    pub(super) name: Arc<ObjectName>,
     pub(super) position: Position,
     pub(super) content: Content,
     pub(super) object: Option<Box<Object>>,
@@ -88,12 +89,12 @@ impl Signature {
     }
 }
 
-/// Reads a file. `keep` says whether an object of this name and content is to be kept in full;
+/// Reads a file, which problems call `name`. `keep` says whether an object of this name and content is to be kept in full;
 /// `start` is a buffer that goes from file to file: a larger block of memory for each of them would
 /// make the allocator tidy up as often.
 pub(super) fn read(
     path: &Path,
-    shown: &str,
+    name: &Path,
     size_limit: u64,
     start: &mut Vec<u8>,
     keep: &dyn Fn(&ObjectName, &Content) -> bool,
@@ -122,7 +123,8 @@ pub(super) fn read(
     }
     let mut items = Vec::new();
     let mut input = start.as_slice().chain(input);
-    let summary = manifest::read(shown, &mut input, &limits, &mut |found| {
+    let shown = name.display().to_string();
+    let summary = manifest::read(&shown, &mut input, &limits, &mut |found| {
         items.push(item(found, keep));
     });
     Ok(Reading { signature, via, items, summary })
@@ -230,7 +232,7 @@ fn item(found: Found, keep: &dyn Fn(&ObjectName, &Content) -> bool) -> Item {
     }
     let content = Content::of(&object, found.status);
     let object = keep(&name, &content).then(|| Box::new(object));
-    Item { name, position: found.position, content, object }
+    Item { name: Arc::new(name), position: found.position, content, object }
 }
 
 /// Whether a network namespace is bound (or open) there. A leftover file without one proves

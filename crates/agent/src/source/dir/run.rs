@@ -6,12 +6,13 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::inotify::ReadFlags;
 
+use super::name::FileName;
 use super::tree::Via;
 use super::watches::Notice;
 use super::{DirSource, Found, QUIET, Reread, SourceMessage, Told, tree};
@@ -31,7 +32,7 @@ struct Work {
     rescan: Option<Reread>,
     /// Symlinks may lead elsewhere than before.
     ways: bool,
-    files: BTreeSet<PathBuf>,
+    files: BTreeSet<FileName>,
 }
 
 impl Work {
@@ -125,9 +126,7 @@ impl DirSource {
 
     /// Whether this is, or was, a manifest or a folder: not what editors leave for a moment.
     fn may_hold_objects(&self, path: &Path) -> bool {
-        path.file_name().is_some_and(tree::is_manifest)
-            || self.tree.folders.contains_key(path)
-            || self.tree.skipped.contains(path)
+        path.file_name().is_some_and(tree::is_manifest) || self.tree.has_folder(path)
     }
 
     /// Sleeps until something happens; for ever if nothing is pending.
@@ -176,7 +175,7 @@ impl DirSource {
         }
     }
 
-    fn note_name(&mut self, path: PathBuf, flags: ReadFlags, now: Instant, work: &mut Work) {
+    fn note_name(&mut self, path: FileName, flags: ReadFlags, now: Instant, work: &mut Work) {
         let Some(name) = path.file_name() else { return };
         let came = flags.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
         let went = flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
@@ -190,16 +189,14 @@ impl DirSource {
         }
         if !tree::is_manifest(name) {
             // a symlink to a folder comes and goes like a file
-            let tree = &self.tree;
-            if came && is_symlink(&self.path.join(&path))
-                || went && (tree.folders.contains_key(&path) || tree.skipped.contains(&path))
-            {
+            let is_link = came && is_symlink(&self.path.join(&path));
+            if is_link || went && self.tree.has_folder(&path) {
                 work.rescan(Reread::Changed);
             }
             work.ways |= came || went;
             return;
         }
-        if went && (self.tree.folders.contains_key(&path) || self.tree.skipped.contains(&path)) {
+        if went && self.tree.has_folder(&path) {
             work.rescan(Reread::Changed);
         } else if flags.contains(ReadFlags::MODIFY)
             || flags.contains(ReadFlags::CREATE) && self.is_being_made(&path)
@@ -264,7 +261,7 @@ impl DirSource {
     }
 
     /// Reads files; true if one of them is a folder.
-    fn read_files(&mut self, files: &BTreeSet<PathBuf>) -> bool {
+    fn read_files(&mut self, files: &BTreeSet<FileName>) -> bool {
         let mut found_folder = false;
         for file in files {
             let found = self.read_file(file);

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use model::Finding;
 
+use super::name::FileName;
 use super::trouble;
 
 /// A folder's identity: device and inode.
@@ -23,7 +24,7 @@ pub(super) type Identity = (u64, u64);
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     /// Files that are manifests by name, and whether a symlink leads to them.
-    pub(super) files: BTreeMap<PathBuf, Via>,
+    pub(super) files: BTreeMap<FileName, Via>,
     /// Folders (the first is the empty path, the folder itself).
     pub(super) folders: BTreeMap<PathBuf, Identity>,
     /// Sub-folders that cannot be read: nothing is known of what is below.
@@ -31,6 +32,13 @@ pub(super) struct Tree {
     /// Symlinks to folders that are entered elsewhere.
     pub(super) skipped: BTreeSet<PathBuf>,
     pub(super) troubles: Vec<Finding>,
+}
+
+impl Tree {
+    /// Whether this is the path of a folder, or of a symlink to one.
+    pub(super) fn has_folder(&self, path: &Path) -> bool {
+        self.folders.contains_key(path) || self.skipped.contains(path)
+    }
 }
 
 /// How a file is reached from its folder.
@@ -123,7 +131,7 @@ impl Walk<'_> {
                 below.push((path, folder));
             } else if is_manifest(&name) {
                 let via = if is_symlink { Via::Symlink } else { Via::Name };
-                self.tree.files.insert(path, via);
+                self.tree.files.insert(path.into(), via);
             }
         }
         below.sort_unstable_by(|a, b| b.0.cmp(&a.0));

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
+use super::name::FileName;
+
 /// What a watched folder is to us. One folder may be several things.
 #[derive(Debug, Default)]
 struct Watch {
@@ -31,7 +33,7 @@ pub(super) enum Notice {
     /// Something in a folder through which symlinks lead.
     OnTheWay,
     /// Something happened to a name in a folder that is read.
-    Name { path: PathBuf, flags: ReadFlags },
+    Name { path: FileName, flags: ReadFlags },
 }
 
 /// What lies at the end of a way.
@@ -150,7 +152,7 @@ impl Watches {
         let name: Option<OsString> = name.map(OsStr::to_owned);
         for folder in &watch.folders {
             match &name {
-                Some(name) => notices.push(Notice::Name { path: folder.join(name), flags }),
+                Some(name) => notices.push(Notice::Name { path: folder.join(name).into(), flags }),
                 // chmod and the like of the folder itself can make it unreadable
                 None => notices.push(Notice::Folder),
             }

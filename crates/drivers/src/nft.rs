@@ -217,7 +217,8 @@ fn protected() -> TableFlags {
 /// `NFT_TABLE_F_PERSIST` came with Linux 6.9 (commit da5141bbe0c2); older kernels would take the
 /// owner flag alone and remove the table with its owner.
 fn kernel_protects() -> bool {
-    let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else { return false };
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (6, 9),

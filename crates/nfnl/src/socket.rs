@@ -38,7 +38,7 @@ pub struct SocketOptions {
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { send_buffer: 64 << 20, receive_buffer: 8 << 20, datagram: 128 << 10 }
+        Self { send_buffer: 64 << 20, receive_buffer: 8 << 20, datagram: 64 << 10 }
     }
 }
 

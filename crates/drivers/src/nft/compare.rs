@@ -94,10 +94,11 @@ fn chains(found: &Found, damaged: &mut Vec<String>) {
             damaged.push(format!("chain {name} hooks elsewhere"));
         }
         let of = |rule: &&Rule| rule.chain == *name;
-        let is: Vec<Vec<Expr>> = found.rules.iter().filter(of).map(normal).collect();
-        let shall: Vec<Vec<Expr>> = rules.iter().filter(of).map(normal).collect();
-        if is != shall {
-            let (is, shall) = (is.len(), shall.len());
+        let is: Vec<&Rule> = found.rules.iter().filter(of).collect();
+        let shall: Vec<&Rule> = rules.iter().filter(of).collect();
+        let altered = is.iter().zip(&shall).any(|(is, shall)| !are_same(is, shall));
+        let (is, shall) = (is.len(), shall.len());
+        if is != shall || altered {
             damaged.push(if is == shall {
                 format!("the rules of chain {name} are altered")
             } else {
@@ -110,19 +111,21 @@ fn chains(found: &Found, damaged: &mut Vec<String>) {
     damaged.extend(foreign.map(|chain| format!("chain {} is not ours", chain.name)));
 }
 
-fn normal(rule: &Rule) -> Vec<Expr> {
-    rule.expressions.iter().map(normal_expression).collect()
+/// Whether two rules do the same.
+fn are_same(is: &Rule, shall: &Rule) -> bool {
+    let same = |(is, shall): (&Expr, &Expr)| match (is, shall) {
+        (Expr::Nat(is), Expr::Nat(shall)) => normal(is) == normal(shall),
+        _ => is == shall,
+    };
+    is.expressions.len() == shall.expressions.len()
+        && is.expressions.iter().zip(&shall.expressions).all(same)
 }
 
-fn normal_expression(expression: &Expr) -> Expr {
-    match expression.clone() {
-        Expr::Nat(nat) => Nat {
-            addr_max: nat.addr_max.filter(|max| Some(*max) != nat.addr_min),
-            proto_max: nat.proto_max.filter(|max| Some(*max) != nat.proto_min),
-            flags: Flags(nat.flags.0 & !NAT_FLAGS_IMPLIED),
-            ..nat
-        }
-        .into(),
-        other => other,
+fn normal(nat: &Nat) -> Nat {
+    Nat {
+        addr_max: nat.addr_max.filter(|max| Some(*max) != nat.addr_min),
+        proto_max: nat.proto_max.filter(|max| Some(*max) != nat.proto_min),
+        flags: Flags(nat.flags.0 & !NAT_FLAGS_IMPLIED),
+        ..nat.clone()
     }
 }

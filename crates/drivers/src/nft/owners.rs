@@ -53,13 +53,12 @@ impl OwnerIndex {
     }
 
     fn start(&self, uid: &Uid) -> usize {
-        let number =
-            |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-        let hash = match uid.uuid() {
-            Some(bytes) => mixed(number(&bytes[..8])) ^ mixed(number(&bytes[8..])),
-            None => {
-                uid.text().as_bytes().chunks(8).fold(0, |hash, part| mixed(hash ^ number(part)))
-            }
+        let hash = if let Some(number) = uid.uuid().map(u128::from_be_bytes) {
+            mixed((number >> 64) as u64) ^ mixed(number as u64)
+        } else {
+            let number =
+                |part: &[u8]| part.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+            uid.text().as_bytes().chunks(8).fold(0, |hash, part| mixed(hash ^ number(part)))
         };
         hash as usize & (self.slots.len() - 1)
     }

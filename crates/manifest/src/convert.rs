@@ -89,7 +89,7 @@ impl<'s> Converter<'s> {
             return;
         }
         self.summary.documents += 1;
-        if matches!(root.value, Value::Mapping(_)) {
+        if !waiting.is_empty() && matches!(root.value, Value::Mapping(_)) {
             let head = ListHead::of(|key| root.get(key));
             for (node, faults) in waiting {
                 self.object(&node, faults, &head);

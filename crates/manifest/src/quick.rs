@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -40,9 +41,10 @@ pub fn quick(bytes: &[u8], limits: &Limits) -> Option<Parsed> {
     if root.height > limits.depth {
         return None;
     }
-    let mut objects: Vec<Found> = Vec::new();
+    // Room for the one object that most files are: for more at once the allocator would tidy up.
+    let mut objects: Vec<Found> = Vec::with_capacity(1);
     let mut sink = |found| objects.push(found);
-    let mut converter = Converter::new("".into(), limits, &mut sink);
+    let mut converter = Converter::new(Arc::default(), limits, &mut sink);
     converter.document(&root, Vec::new());
     let summary = converter.summary;
     let good =

@@ -14,12 +14,12 @@ use crate::{
     Chain, Element, Error, Generation, Rule, Set, SetId, SocketOptions, Stateful, Table,
     conntrack::Entry,
     consts::{
-        NETLINK_ADD_MEMBERSHIP, NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_NEW,
-        NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_NFTABLES,
+        NETLINK_ADD_MEMBERSHIP, NFNL_SUBSYS_NFTABLES, NFNLGRP_CONNTRACK_DESTROY,
+        NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_NFTABLES, NFT_MSG_NEWGEN,
     },
     socket::{Buffer, buffer},
     sys::{self, Wait},
-    wire::{DecodeError, Messages},
+    wire::{DecodeError, Message, Messages},
 };
 
 /// Which events to receive.
@@ -135,6 +135,8 @@ pub struct EventSocket {
     datagram: Vec<u8>,
     /// What of the datagram has not been given out yet.
     unread: std::ops::Range<usize>,
+    /// Whose changes are not told.
+    muted: Option<u32>,
 }
 
 impl EventSocket {
@@ -161,7 +163,19 @@ impl EventSocket {
             sys::set_option(fd.as_fd(), libc::SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group.number())
                 .map_err(Error::io("join an event group"))?;
         }
-        Ok(Self { fd, port, datagram: vec![0; options.datagram.max(32 << 10)], unread: 0..0 })
+        Ok(Self {
+            fd,
+            port,
+            datagram: vec![0; options.datagram.max(32 << 10)],
+            unread: 0..0,
+            muted: None,
+        })
+    }
+
+    /// Leaves out what a socket changes in nf_tables, without decoding it: who writes a thousand elements need not
+    /// read each of them twice. That it committed is told as before, and so is all that is lost or unreadable.
+    pub const fn mute(&mut self, port: u32) {
+        self.muted = Some(port);
     }
 
     /// The socket's own port id.
@@ -220,10 +234,23 @@ impl EventSocket {
     fn unread_event(&mut self) -> Option<Event> {
         let unread = self.datagram.get(self.unread.clone())?;
         let mut messages = Messages::new(unread);
-        let event = Event::of(messages.next()?);
+        let muted = self.muted;
+        let is_told = |message: &Result<Message<'_>, _>| match (message, muted) {
+            (Ok(message), Some(port)) => !is_change_of(message, port),
+            _ => true,
+        };
+        let event = messages.find(is_told).map(Event::of);
         self.unread.start = self.unread.end - messages.rest().len();
-        Some(event)
+        event
     }
+}
+
+/// Whether a socket changed something in nf_tables, and this is not its commit.
+const fn is_change_of(message: &Message<'_>, port: u32) -> bool {
+    let header = message.header;
+    header.port == port
+        && header.subsystem() == NFNL_SUBSYS_NFTABLES
+        && header.operation() != NFT_MSG_NEWGEN
 }
 
 impl AsFd for EventSocket {

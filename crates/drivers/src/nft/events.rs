@@ -64,9 +64,11 @@ pub struct Watch {
 impl Watch {
     /// Joins the events of the driver's namespace (that of the calling thread).
     pub fn join(driver: &mut NftDriver) -> Result<Self, DriverError> {
-        let socket = EventSocket::open(&[Group::Nftables])
+        let mut socket = EventSocket::open(&[Group::Nftables])
             .map_err(observe::failed("listening to nf_tables events"))?;
-        Ok(Self { socket, own_port: driver.port_id(), told: driver.told() })
+        let own_port = driver.port_id();
+        socket.mute(own_port);
+        Ok(Self { socket, own_port, told: driver.told() })
     }
 
     /// Waits for commits of others that touch our table, until `deliver` answers false.
@@ -92,7 +94,7 @@ impl Watch {
                     }
                     self.told.store(generation.id, Ordering::Release);
                 }
-                Event::Changed { happened, subject, port } if port != self.own_port => {
+                Event::Changed { happened, subject, .. } => {
                     commit.add(happened, &subject);
                 }
                 Event::Overrun | Event::Unreadable(_) => {

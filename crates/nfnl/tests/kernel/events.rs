@@ -91,6 +91,32 @@ fn own_events_carry_the_port_id_of_the_socket_that_committed() {
 }
 
 #[test]
+fn of_a_muted_socket_only_the_commits_are_told_and_of_others_everything() {
+    in_fresh_netns(|| {
+        let (mut muted, mut other) = (Socket::open().unwrap(), Socket::open().unwrap());
+        let mut events = EventSocket::open(&[Group::Nftables]).unwrap();
+        events.mute(muted.port_id());
+        let set = table_with_set(&mut muted, None);
+        add_keys(&mut muted, &set, &keys(3));
+        let mut batch = Batch::new();
+        batch.delete_elements(&set, [ElementRef::new(&keys(1)[0])]).unwrap();
+        other.commit(&mut batch).unwrap();
+        let told: Vec<_> = drain(&mut events)
+            .iter()
+            .map(|event| match event {
+                Event::Committed { port, .. } => ("commit", *port),
+                Event::Changed { happened: Happened::Deleted, port, .. } => ("deletion", *port),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let (muted, other) = (("commit", muted.port_id()), other.port_id());
+        assert!(told.starts_with(&[muted]), "{told:?}");
+        let rest: Vec<_> = told.iter().filter(|told| **told != muted).copied().collect();
+        assert_eq!(rest, [("deletion", other), ("commit", other)]);
+    });
+}
+
+#[test]
 fn an_overrun_is_an_event_of_its_own_and_the_socket_lives_on() {
     in_fresh_netns(|| {
         let mut socket = Socket::open().unwrap();

@@ -17,7 +17,8 @@ impl Core {
     /// Takes in what an event touched.
     pub(super) fn settle(&mut self, touched: Touched) {
         let Touched { gone, pods, annotations } = touched;
-        let mut work = pods.clone();
+        let claimants: Vec<Uid> = pods.iter().cloned().collect();
+        let mut work = pods;
         for (owner, cause) in gone {
             self.drop_owner(&owner, &cause, &mut work);
         }
@@ -26,7 +27,7 @@ impl Core {
                 self.see_annotation(&uid, annotation.as_deref());
             }
         }
-        for uid in &pods {
+        for uid in &claimants {
             self.claim_addresses(uid, &mut work);
         }
         for uid in work {

@@ -1,7 +1,7 @@
 //! The kernel's watches (inotify) on everything that decides what the folder holds.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -149,10 +149,11 @@ impl Watches {
         if watch.on_the_way {
             notices.push(Notice::OnTheWay);
         }
-        let name: Option<OsString> = name.map(OsStr::to_owned);
         for folder in &watch.folders {
-            match &name {
-                Some(name) => notices.push(Notice::Name { path: folder.join(name).into(), flags }),
+            match name {
+                Some(name) => {
+                    notices.push(Notice::Name { path: FileName::below(folder, name), flags });
+                }
                 // chmod and the like of the folder itself can make it unreadable
                 None => notices.push(Notice::Folder),
             }

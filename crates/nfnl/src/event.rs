@@ -14,8 +14,8 @@ use crate::{
     Chain, Element, Error, Generation, Rule, Set, SetId, SocketOptions, Stateful, Table,
     conntrack::Entry,
     consts::{
-        NETLINK_ADD_MEMBERSHIP, NFNL_SUBSYS_NFTABLES, NFNLGRP_CONNTRACK_DESTROY,
-        NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_NFTABLES, NFT_MSG_NEWGEN,
+        NETLINK_ADD_MEMBERSHIP, NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_NEW,
+        NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_NFTABLES,
     },
     socket::{Buffer, buffer},
     sys::{self, Wait},
@@ -173,7 +173,7 @@ impl EventSocket {
     }
 
     /// Leaves out what a socket changes in nf_tables, without decoding it: who writes a thousand elements need not
-    /// read each of them twice. That it committed is told as before, and so is all that is lost or unreadable.
+    /// read each of them twice. That it committed is told as before, and so is that events were lost.
     pub const fn mute(&mut self, port: u32) {
         self.muted = Some(port);
     }
@@ -234,23 +234,13 @@ impl EventSocket {
     fn unread_event(&mut self) -> Option<Event> {
         let unread = self.datagram.get(self.unread.clone())?;
         let mut messages = Messages::new(unread);
-        let muted = self.muted;
-        let is_told = |message: &Result<Message<'_>, _>| match (message, muted) {
-            (Ok(message), Some(port)) => !is_change_of(message, port),
-            _ => true,
+        let is_muted = |message: &Message<'_>| {
+            self.muted == Some(message.header.port) && decode::is_nftables_change(message)
         };
-        let event = messages.find(is_told).map(Event::of);
+        let event = messages.find(|message| !message.as_ref().is_ok_and(is_muted)).map(Event::of);
         self.unread.start = self.unread.end - messages.rest().len();
         event
     }
-}
-
-/// Whether a socket changed something in nf_tables, and this is not its commit.
-const fn is_change_of(message: &Message<'_>, port: u32) -> bool {
-    let header = message.header;
-    header.port == port
-        && header.subsystem() == NFNL_SUBSYS_NFTABLES
-        && header.operation() != NFT_MSG_NEWGEN
 }
 
 impl AsFd for EventSocket {

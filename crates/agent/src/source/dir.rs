@@ -145,8 +145,6 @@ pub struct DirSource {
     stop: Arc<OwnedFd>,
     /// What small files are read into.
     buffer: Vec<u8>,
-    /// The whole path of the file that is being read.
-    way: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +199,6 @@ impl DirSource {
             mounts: File::open("/proc/self/mountinfo").ok(),
             stop: Arc::new(stop),
             buffer: Vec::new(),
-            way: PathBuf::new(),
         })
     }
 
@@ -328,11 +325,9 @@ impl DirSource {
 
     /// Reads one file.
     fn read_file(&mut self, file: &FileName) -> Found {
-        self.way.clone_from(&self.path);
-        self.way.push(file);
         let contents = &self.contents;
         let reading = file::read(
-            &self.way,
+            &self.path.join(file),
             file,
             self.options.file_size_limit,
             &mut self.buffer,

@@ -49,6 +49,12 @@ impl Event {
     }
 }
 
+/// Whether this tells of a change in nf_tables, and not of the commit that it belongs to.
+pub(super) const fn is_nftables_change(message: &Message<'_>) -> bool {
+    let header = message.header;
+    header.subsystem() == NFNL_SUBSYS_NFTABLES && header.operation() != NFT_MSG_NEWGEN
+}
+
 fn nftables(message: &Message<'_>) -> Result<Option<(Happened, Subject)>, DecodeError> {
     let (nf, attributes) = message.netfilter()?;
     Ok(Some(match message.header.operation() {

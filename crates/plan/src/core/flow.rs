@@ -17,8 +17,7 @@ impl Core {
     /// Takes in what an event touched.
     pub(super) fn settle(&mut self, touched: Touched) {
         let Touched { gone, pods, annotations } = touched;
-        let claimants: Vec<Uid> = pods.iter().cloned().collect();
-        let mut work = pods;
+        let mut work = pods.clone();
         for (owner, cause) in gone {
             self.drop_owner(&owner, &cause, &mut work);
         }
@@ -27,7 +26,7 @@ impl Core {
                 self.see_annotation(&uid, annotation.as_deref());
             }
         }
-        for uid in &claimants {
+        for uid in &pods {
             self.claim_addresses(uid, &mut work);
         }
         for uid in work {

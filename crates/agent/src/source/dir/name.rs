@@ -4,7 +4,6 @@
 //! counts; but without taking paths apart at each step of a search.
 
 use std::cmp::Ordering;
-use std::ffi::OsStr;
 use std::fmt;
 use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
@@ -16,14 +15,6 @@ use std::sync::Arc;
 pub(super) struct FileName(Arc<Path>);
 
 impl FileName {
-    /// Of what is called `name` in a folder.
-    pub(super) fn below(folder: &Path, name: &OsStr) -> Self {
-        if folder.as_os_str().is_empty() {
-            return Path::new(name).into();
-        }
-        folder.join(name).into()
-    }
-
     fn bytes(&self) -> &[u8] {
         self.0.as_os_str().as_bytes()
     }

@@ -151,9 +151,7 @@ impl Watches {
         }
         for folder in &watch.folders {
             match name {
-                Some(name) => {
-                    notices.push(Notice::Name { path: FileName::below(folder, name), flags });
-                }
+                Some(name) => notices.push(Notice::Name { path: folder.join(name).into(), flags }),
                 // chmod and the like of the folder itself can make it unreadable
                 None => notices.push(Notice::Folder),
             }
